@@ -1,0 +1,22 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+PYTHON_IN_VENV = .venv/bin/python
+
+.PHONY: demo test lint setup
+
+demo: setup ## converts test_wavs/example.wav
+	$(PYTHON_IN_VENV) demo.py
+
+test: setup lint ## all tests that need no card
+	$(PYTHON_IN_VENV) -m pytest -q tests
+
+lint: setup
+	$(PYTHON_IN_VENV) -m ruff check .
+	$(PYTHON_IN_VENV) -m ruff format --check .
+
+setup: .venv/.installed ## makes .venv where it is missing or requirements.txt is newer
+
+.venv/.installed: requirements.txt tools/setup.sh
+	PYTHON=$(PYTHON) tools/setup.sh
