@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Loading weights: safely, and only those that fit the network to the last tensor."""
+
+import pickle
+import re
+import warnings
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from .errors import LLVCError
+from .llvc import LLVC
+
+
+class CheckpointError(LLVCError):
+    """A checkpoint that cannot be used; the message names the file and, where there is one, the tensor."""
+
+
+def load_state_dict(path):
+    """Reads the weights of a checkpoint: names to CPU tensors, as stored.
+
+    .safetensors files hold the weights themselves, all others are torch.save files that hold them under 'model'.
+    Nothing in the file is executed. CheckpointError if it is missing, damaged, refused or holds no weights.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder, not a checkpoint" if path.is_dir() else "no such checkpoint"
+        raise CheckpointError(f"{path}: {what}; name one with -p")
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what they say of a damaged file, the error says better
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except pickle.UnpicklingError as error:
+        code = re.search(r"GLOBAL (\S+)", str(error))
+        if code:
+            raise CheckpointError(
+                f"{path}: refused, it wants to run code ({code.group(1)}); take the checkpoint from a source you trust"
+            ) from None
+        raise CheckpointError(f"{path}: not a checkpoint, or a damaged one; download it again") from None
+    except Exception:  # a damaged file makes the parsers raise nearly anything
+        raise CheckpointError(f"{path}: not a checkpoint, or a damaged one; download it again") from None
+    if not isinstance(checkpoint, dict) or "model" not in checkpoint:
+        raise CheckpointError(f"{path}: holds no weights under 'model'; it is not a checkpoint of LLVC")
+    if not isinstance(checkpoint["model"], dict):
+        raise CheckpointError(f"{path}: what it holds under 'model' is no table of weights")
+    return checkpoint["model"]
+
+
+def check_state_dict(state_dict, expected, path):
+    """Raises CheckpointError unless state_dict has exactly the names, shapes and kinds of expected, all finite."""
+    missing, extra = sorted(expected.keys() - state_dict.keys()), sorted(map(str, state_dict.keys() - expected.keys()))
+    if missing or extra:
+        faults = [
+            f"{len(names)} {what} ({names[0]}{', ...' if len(names) > 1 else ''})"
+            for names, what in ((missing, "missing"), (extra, "unexpected"))
+            if names
+        ]
+        raise CheckpointError(f"{path}: its weights do not fit the configuration: {' and '.join(faults)}")
+    for name, tensor in expected.items():
+        value = state_dict[name]
+        if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+            raise CheckpointError(f"{path}: {name} is no ordinary tensor")
+        if value.shape != tensor.shape:
+            raise CheckpointError(
+                f"{path}: {name} has the shape {list(value.shape)} where the configuration wants {list(tensor.shape)}"
+            )
+        if value.is_floating_point() != tensor.is_floating_point() or value.is_complex():
+            raise CheckpointError(f"{path}: {name} holds {value.dtype} where the network wants {tensor.dtype}")
+        if not torch.isfinite(value.float()).all():
+            raise CheckpointError(f"{path}: {name} holds values that are not finite; download it again")
+
+
+def load_model(path, config):
+    """The network of this LLVCConfig with the weights of this checkpoint, in eval mode and float32.
+
+    CheckpointError if the checkpoint cannot be read (see load_state_dict) or does not fit exactly.
+    """
+    state_dict = load_state_dict(path)
+    model = LLVC.from_config(config)
+    check_state_dict(state_dict, model.state_dict(), path)
+    model.load_state_dict(state_dict)
+    return model

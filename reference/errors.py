@@ -1,0 +1,9 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The base of every error whose cause and cure lie with the user."""
+
+
+class LLVCError(ValueError):
+    """One line that says what is wrong and what to do; programs print it without a traceback."""

@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Every field of a configuration is checked, alone and together."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+from reference.config import ConfigError, LLVCConfig, load_config
+
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+PUBLISHED = json.loads((EXPERIMENTS / "llvc" / "config.json").read_text())
+
+
+@pytest.mark.parametrize("name, prenet", [("llvc", True), ("llvc_nc", False)])
+def test_published_configurations(name, prenet):
+    config, sample_rate = load_config(EXPERIMENTS / name / "config.json")
+    assert sample_rate == 16000
+    assert (config.L, config.enc_dim, config.dec_dim, config.chunk_len, config.lookahead_len) == (16, 512, 256, 208, 16)
+    assert config.convnet_config.convnet_prenet is prenet
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"L": 0}, "L must be an integer"),
+        ({"L": 16.0}, "L must be an integer"),
+        ({"L": True}, "L must be an integer"),
+        ({"enc_dim": 500}, "enc_dim must be a multiple of dec_dim"),
+        ({"enc_dim": -512}, "enc_dim must be an integer"),
+        ({"num_enc_layers": 0}, "num_enc_layers must be"),
+        ({"num_enc_layers": 17}, "num_enc_layers must be at most"),
+        ({"dec_dim": 250}, "dec_dim must be a multiple"),
+        ({"dec_buf_len": 0}, "dec_buf_len must be"),
+        ({"num_dec_layers": "1"}, "num_dec_layers must be"),
+        ({"dec_chunk_size": 0}, "dec_chunk_size must be"),
+        ({"dec_chunk_size": 188}, "dec_buf_len \\+ dec_chunk_size must be at most 200"),
+        ({"out_buf_len": 0}, "out_buf_len must be"),
+        ({"use_pos_enc": 1}, "use_pos_enc must be true or false"),
+        ({"skip_connection": "add"}, "skip_connection must be true or false"),
+        ({"proj": False}, "without proj, enc_dim and dec_dim must be equal"),
+        ({"lookahead": None}, "lookahead must be true or false"),
+        ({"decoder_dropout": 1.0}, "decoder_dropout must be a probability"),
+        ({"label_len": 2}, "label_len must be 1"),
+        ({"chunk": 3}, "has no option 'chunk'"),
+        ({"convnet_config": None}, "convnet_config must be a table"),
+    ],
+)
+def test_wrong_model_params(change, message):
+    with pytest.raises(ConfigError, match=message):
+        LLVCConfig.from_params({**deepcopy(PUBLISHED["model_params"]), **change})
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"convnet_prenet": "yes"}, "convnet_prenet must be true or false"),
+        ({"use_residual_blocks": 0}, "use_residual_blocks must be true or false"),
+        ({"kernel_sizes": [3]}, "one entry per prenet block"),
+        ({"out_channels": [], "kernel_sizes": [], "dilations": []}, "one entry per prenet block"),
+        ({"dilations": [0] * 12}, "dilations must be a list of positive integers"),
+        ({"kernel_sizes": 3}, "kernel_sizes must be a list"),
+        ({"out_channels": [1] * 11 + [2]}, "last of out_channels must be 1"),
+        ({"dropout": -0.1}, "dropout must be a probability"),
+        ({"combine_residuals": "concat"}, "combine_residuals must be"),
+        ({"skip_connection": "minus"}, "skip_connection must be"),
+        ({"combine_residuals": "add", "out_channels": [4] * 11 + [1]}, "cannot join the 4 channels that enter"),
+        ({"pool": 2}, "convnet_config has no option 'pool'"),
+    ],
+)
+def test_wrong_prenet(change, message):
+    params = deepcopy(PUBLISHED["model_params"])
+    params["convnet_config"].update(change)
+    with pytest.raises(ConfigError, match=message):
+        LLVCConfig.from_params(params)
+
+
+def test_missing_options():
+    params = deepcopy(PUBLISHED["model_params"])
+    del params["convnet_config"]
+    with pytest.raises(ConfigError, match="missing .*convnet_config"):
+        LLVCConfig.from_params(params)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("{", "not a JSON file"),
+        ("\xff", "not a JSON file"),
+        ("[" * 100000, "not a JSON file"),
+        ("[]", "has no 'model_params'"),
+        ('{"model_params": {}}', "has no sample rate"),
+        ('{"model_params": {}, "data": {"sr": "16k"}}', "has no sample rate"),
+        ('{"model_params": 3, "data": {"sr": 16000}}', "model_params must be a table"),
+        ('{"model_params": {"L": 0, "convnet_config": {"convnet_prenet": false}}, "data": {"sr": 16000}}', "L must be"),
+    ],
+)
+def test_files_that_are_no_configuration(tmp_path, text, message):
+    path = tmp_path / "config.json"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ConfigError, match=message) as error:
+        load_config(path)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(ConfigError, match="no such configuration file"):
+        load_config(tmp_path / "config.json")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path)

@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the published numbers do not show: modes, the constant label, wrong calls, the passthrough."""
+
+import pytest
+import torch
+from support.golden import load_golden
+
+from reference.llvc import LLVC
+from reference.passthrough import make_passthrough
+
+
+@pytest.fixture
+def small():
+    return load_golden("small").model
+
+
+def test_a_new_network_is_in_eval_mode(small):
+    assert not any(module.training for module in LLVC(**load_golden("small").params).modules())
+    audio = torch.randn(1, 1, 800)
+    with torch.no_grad():
+        assert torch.equal(small(audio), small(audio))
+        small.train()
+        assert not torch.equal(small(audio), small(audio))  # dropout
+
+
+def test_the_label_is_computed_once(small):
+    calls = []
+    small.label_embedding[3].register_forward_hook(lambda *_: calls.append(1))
+    audio = torch.randn(1, 1, 800)
+    with torch.no_grad():
+        for _ in range(3):
+            small(audio)
+    assert len(calls) == 1
+
+
+def test_the_label_follows_the_weights(small):
+    audio = torch.randn(1, 1, 800)
+    with torch.no_grad():
+        before = small(audio)
+        state_dict = {name: value.clone() for name, value in small.state_dict().items()}
+        state_dict["label_embedding.4.bias"] += 1
+        small.load_state_dict(state_dict)
+        after = small(audio)
+        fresh = LLVC.from_config(small.config)
+        fresh.load_state_dict(state_dict)
+        assert not torch.allclose(before, after)
+        assert torch.equal(fresh(audio), after)
+
+
+def test_gradients_reach_the_label_in_training(small):
+    small.train()
+    small(torch.randn(1, 1, 800)).sum().backward()
+    assert small.label_embedding[3].weight.grad.abs().max() > 0
+
+
+def test_a_call_changes_none_of_its_buffers(small):
+    buffers = [torch.randn_like(buffer) for buffer in small.init_buffers(2)]
+    context = torch.randn_like(small.init_prenet_ctx(2))
+    before = [tensor.clone() for tensor in (*buffers, context)]
+    with torch.no_grad():
+        small(torch.randn(2, 1, 240), *buffers, context, pad=False)
+    assert all(torch.equal(a, b) for a, b in zip(before, (*buffers, context), strict=True))
+
+
+@pytest.mark.parametrize("samples", [0, 1, 15, 16, 17, 208])
+def test_offline_output_is_as_long_as_the_input(small, samples):
+    with torch.no_grad():
+        assert small(torch.randn(2, 1, samples)).shape == (2, 1, samples)
+
+
+def test_wrong_calls(small):
+    audio, buffers = torch.randn(1, 1, 240), small.init_buffers(1)
+    with pytest.raises(ValueError, match=r"\[batch, 1, samples\]"):
+        small(audio[0])
+    with pytest.raises(ValueError, match=r"\[batch, 1, samples\]"):
+        small(audio.expand(1, 2, 240))
+    with pytest.raises(ValueError, match="all three or none"):
+        small(audio, buffers[0])
+    with pytest.raises(ValueError, match="at least one frame"):
+        small(audio[..., :40], *buffers, pad=False)
+
+
+@pytest.mark.parametrize("name", ["llvc", "llvc_nc", "readme_defaults", "small_no_lookahead"])
+def test_passthrough_is_the_identity_but_for_the_tanh(name):
+    model = make_passthrough(load_golden(name).model)
+    audio = torch.rand(2, 1, 3001) * 2 - 1
+    with torch.no_grad():
+        assert (model(audio) - audio.tanh()).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["small_causal_blocks", "options_no_proj", "options_prenet_channels"])
+def test_passthrough_refuses_what_it_cannot_do(name):
+    with pytest.raises(ValueError, match="the passthrough needs"):
+        make_passthrough(load_golden(name).model)

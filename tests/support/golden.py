@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The published network's outputs, and the rule that its weights followed.
+
+tests/golden/NAME.npz holds inputs, activations and outputs of the published network (float32, CPU, eval mode) for
+the configuration in `params`. Weights are not stored: weight_by_rule makes them from names and shapes.
+"""
+
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reference.llvc import LLVC
+
+FOLDER = Path(__file__).resolve().parent.parent / "golden"
+PUBLISHED = ("llvc", "llvc_nc", "readme_defaults")
+SMALL = ("small", "small_causal_blocks", "small_no_lookahead")
+OPTIONS = tuple(sorted(path.stem for path in FOLDER.glob("options_*.npz")))  # offline output only
+
+
+@dataclass
+class Golden:
+    params: dict  # model_params of the configuration
+    model: LLVC  # with weights by the rule
+    arrays: dict  # what the published network gave
+
+
+def weight_by_rule(name, shape):
+    """The value of one parameter or buffer, by its name and shape."""
+    value = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)
+    if name.endswith("running_var"):
+        return 1 + 0.5 * np.abs(value)
+    if name.endswith(("bias", "running_mean")):
+        return 0.1 * value
+    if len(shape) == 1:
+        return 1 + 0.1 * value
+    if name == "out_conv.0.weight":
+        return 0.25 * value / np.sqrt(shape[0])
+    return value / np.sqrt(np.prod(shape[1:]))
+
+
+def fill_by_rule(model):
+    """Gives a network the weights of the golden vectors."""
+    state_dict = model.state_dict()
+    for name, value in state_dict.items():
+        if value.is_floating_point() and not name.endswith("pos_enc.pe"):
+            state_dict[name] = torch.from_numpy(weight_by_rule(name, tuple(value.shape))).float()
+    model.load_state_dict(state_dict)
+    return model
+
+
+def load_golden(name):
+    """The golden vectors of one configuration, and the network they belong to."""
+    with np.load(FOLDER / f"{name}.npz") as file:
+        arrays = dict(file)
+    params = json.loads(str(arrays.pop("params")))
+    return Golden(params, fill_by_rule(LLVC(**params)), arrays)
+
+
+def relative_error(value, expected):
+    """The largest error relative to the largest expected value (0 for nothing expected)."""
+    value, expected = np.asarray(value), np.asarray(expected)
+    assert value.shape == expected.shape, f"{value.shape} instead of {expected.shape}"
+    return float(np.abs(value - expected).max() / np.abs(expected).max()) if expected.size else 0.0
