@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Checkpoints load strictly and safely, or fail with one line that names the file and the tensor."""
+
+import os
+import pickle
+
+import pytest
+import safetensors.torch
+import torch
+from support.golden import load_golden
+
+from reference.checkpoint import CheckpointError, load_model
+
+TENSOR = "in_conv.0.weight"
+
+
+@pytest.fixture(scope="module")
+def small():
+    return load_golden("small").model
+
+
+@pytest.fixture
+def weights(small):
+    return dict(small.state_dict())
+
+
+def fails(path, config, message):
+    with pytest.raises(CheckpointError, match=message) as error:
+        load_model(path, config)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_good_checkpoint(tmp_path, small, weights, suffix):
+    path = tmp_path / f"G{suffix}"
+    if suffix == ".pth":  # what the published training script saves
+        torch.save({"model": weights, "epoch": 3, "step": 500000, "optimizer": {}, "learning_rate": 5e-4}, path)
+    else:
+        safetensors.torch.save_file(weights, path)
+    model = load_model(path, small.config)
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+    assert not model.training
+
+
+def test_half_precision_weights_become_float32(tmp_path, small, weights):
+    path = tmp_path / "G.safetensors"
+    safetensors.torch.save_file({name: value.half() for name, value in weights.items()}, path)
+    model = load_model(path, small.config)
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+class RunsCode:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_that_wants_to_run_code(tmp_path, small, weights, zipped):
+    path, trace = tmp_path / "G.pth", tmp_path / "was_run"
+    torch.save({"model": weights, "step": RunsCode(trace)}, path, _use_new_zipfile_serialization=zipped)
+    fails(path, small.config, "refused, it wants to run code .*mkdir")
+    path.write_bytes(pickle.dumps(RunsCode(trace)))
+    fails(path, small.config, "not a checkpoint, or a damaged one")
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_truncated_file(tmp_path, small, weights, suffix, share):
+    path = tmp_path / f"G{suffix}"
+    if suffix == ".pth":
+        torch.save({"model": weights}, path)
+    else:
+        safetensors.torch.save_file(weights, path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    fails(path, small.config, "damaged one; download it again")
+
+
+def test_files_that_are_no_checkpoint(tmp_path, small):
+    fails(tmp_path / "G.pth", small.config, "no such checkpoint")
+    fails(tmp_path, small.config, "is a folder")
+    path = tmp_path / "G.pth"
+    path.write_text("<html>404</html>")
+    fails(path, small.config, "not a checkpoint")
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ([1, 2], "no weights under 'model'"),
+        ({"state_dict": {}}, "no weights under 'model'"),
+        ({"model": [1]}, "no table of weights"),
+        ({"model": {}}, "missing"),
+    ],
+)
+def test_checkpoints_of_something_else(tmp_path, small, content, message):
+    path = tmp_path / "G.pth"
+    torch.save(content, path)
+    fails(path, small.config, message)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda w: w.pop(TENSOR), f"1 missing \\({TENSOR}\\)"),
+        (lambda w: w.update(extra=torch.ones(1)), "1 unexpected \\(extra\\)"),
+        (lambda w: w.update({TENSOR: w[TENSOR][:, :, :-1].clone()}), f"{TENSOR} has the shape .*47.* wants .*48"),
+        (lambda w: w.update({TENSOR: w[TENSOR] * float("nan")}), f"{TENSOR} holds values that are not finite"),
+        (lambda w: w.update({TENSOR: w[TENSOR].double() * 1e300}), f"{TENSOR} holds values that are not finite"),
+        (lambda w: w.update({TENSOR: w[TENSOR].int()}), f"{TENSOR} holds torch.int32"),
+        (lambda w: w.update({TENSOR: "text"}), f"{TENSOR} is no ordinary tensor"),
+        (lambda w: w.update({TENSOR: w[TENSOR].to_sparse()}), f"{TENSOR} is no ordinary tensor"),
+        (lambda w: w.update({TENSOR: w[TENSOR].to("meta")}), f"{TENSOR} is no ordinary tensor"),
+    ],
+)
+def test_weights_that_do_not_fit(tmp_path, small, weights, change, message):
+    change(weights)
+    path = tmp_path / "G.pth"
+    torch.save({"model": weights}, path)
+    fails(path, small.config, message)
+
+
+def test_weights_of_another_configuration(tmp_path, small):
+    path = tmp_path / "G.pth"
+    torch.save({"model": load_golden("small_no_lookahead").model.state_dict()}, path)
+    fails(path, small.config, "do not fit the configuration: 48 missing \\(convnet_pre")

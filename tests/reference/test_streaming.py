@@ -1,0 +1,225 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The stream's promise: its output is the offline output, whatever the slices, and it comes in time."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support.golden import PUBLISHED, SMALL, load_golden, relative_error
+
+from reference.llvc import LLVC
+from reference.passthrough import make_passthrough
+from reference.streaming import LLVCStream
+
+TOLERANCE = 1e-5  # of the largest offline sample
+LENGTHS = (0, 1, 15, 16, 17, 207, 208, 209, 240, 16005)
+GOLDEN = {name: load_golden(name) for name in PUBLISHED + SMALL}
+
+
+def speech(name, batch_size, length):
+    """Real speech, different in each stream: [B, length]."""
+    audio = torch.from_numpy(GOLDEN[name].arrays["audio"])
+    return torch.stack([audio.roll(-1600 * b)[:length] * (1 - 0.1 * b) for b in range(batch_size)])
+
+
+def offline(model, audio):
+    with torch.no_grad():
+        return model(audio[:, None])[:, 0]
+
+
+def stream(model, audio, slices, chunk_factor=1):
+    with LLVCStream(model, chunk_factor=chunk_factor, batch_size=audio.shape[0]) as s:
+        return torch.cat([s.push(piece) for piece in audio.split(slices, dim=1)] + [s.flush()], dim=1)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("chunk_factor", [1, 2, 4, 8])
+@pytest.mark.parametrize("name", SMALL)
+def test_every_length(name, chunk_factor, length):
+    audio = speech(name, 2, length)
+    streamed = stream(GOLDEN[name].model, audio, slices=max(length, 1), chunk_factor=chunk_factor)
+    assert relative_error(streamed, offline(GOLDEN[name].model, audio)) < TOLERANCE
+
+
+@pytest.mark.parametrize("batch_size, chunk_factor, slices", [(1, 1, 208), (2, 4, 500), (3, 8, 1000), (5, 2, 208)])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_sizes(name, batch_size, chunk_factor, slices):
+    audio = speech(name, batch_size, 8005)
+    streamed = stream(GOLDEN[name].model, audio, slices, chunk_factor)
+    assert relative_error(streamed, offline(GOLDEN[name].model, audio)) < TOLERANCE
+
+
+def test_long_audio_at_the_published_size():
+    audio = speech("llvc", 1, 32005)
+    assert relative_error(stream(GOLDEN["llvc"].model, audio, slices=208), GOLDEN["llvc"].arrays["offline"][None]) < (
+        TOLERANCE
+    )
+
+
+def test_one_sample_at_a_time():
+    audio = speech("small", 3, 1300)
+    streamed = stream(GOLDEN["small"].model, audio, slices=1)
+    assert relative_error(streamed, offline(GOLDEN["small"].model, audio)) < TOLERANCE
+
+
+@given(
+    name=st.sampled_from(SMALL),
+    batch_size=st.sampled_from([1, 2, 3, 5]),
+    chunk_factor=st.sampled_from([1, 2, 4, 8]),
+    slices=st.lists(st.integers(0, 700), max_size=12),
+)
+def test_any_slices(name, batch_size, chunk_factor, slices):
+    audio = speech(name, batch_size, sum(slices))
+    streamed = stream(GOLDEN[name].model, audio, slices or [0], chunk_factor)
+    assert relative_error(streamed, offline(GOLDEN[name].model, audio)) < TOLERANCE
+
+
+@given(
+    name=st.sampled_from(SMALL),
+    chunk_factor=st.sampled_from([1, 2]),
+    segments=st.lists(st.tuples(st.integers(0, 900), st.lists(st.booleans(), min_size=3, max_size=3)), max_size=4),
+    end=st.integers(1, 900),
+)
+def test_restarted_streams_begin_anew_and_the_others_do_not_notice(name, chunk_factor, segments, end):
+    model = GOLDEN[name].model
+    total = sum(length for length, _ in segments) + end
+    audio = speech(name, 3, total)
+    starts = [[0], [0], [0]]  # of each stream, in samples
+    with LLVCStream(model, chunk_factor, batch_size=3) as s:
+        outputs, position = [], 0
+        for length, mask in segments:
+            outputs.append(s.push(audio[:, position : position + length]))
+            position += length
+            s.reset(mask)
+            if all(mask):  # nobody is owed anything: a new beginning for all
+                audio, position, outputs, starts = audio[:, position:], 0, [], [[0], [0], [0]]
+                continue
+            for b in range(3):
+                if mask[b]:
+                    starts[b].append(position)
+        outputs += [s.push(audio[:, position:]), s.flush()]
+    streamed = torch.cat(outputs, dim=1)
+    assert streamed.shape == audio.shape
+    for b in range(3):
+        start, stop = starts[b][-1], audio.shape[1]
+        expected = offline(model, audio[b : b + 1, start:stop])
+        assert relative_error(streamed[b : b + 1, start:], expected) < TOLERANCE
+    assert s.latency == chunk_factor * 208 + 2 * model.config.lookahead_len
+
+
+def test_a_restarted_stream_owes_silence_for_the_time_before():
+    audio = speech("small", 2, 1000)
+    with LLVCStream(GOLDEN["small"].model, batch_size=2) as s:
+        before = s.push(audio[:, :500])
+        s.reset([False, True])
+        after = torch.cat((s.push(audio[:, 500:]), s.flush()), dim=1)
+    owed = 500 - before.shape[1]
+    assert owed > 0 and not after[1, :owed].any() and after[0, :owed].any()
+
+
+def test_flush_begins_anew():
+    audio = speech("small", 2, 700)
+    with LLVCStream(GOLDEN["small"].model, batch_size=2) as s:
+        first = torch.cat((s.push(audio), s.flush()), dim=1)
+        assert s.flush().shape == (2, 0)
+        assert torch.equal(torch.cat((s.push(audio), s.flush()), dim=1), first)
+
+
+@pytest.mark.parametrize("chunk_factor, wait_ms, latency_ms", [(1, 14, 15), (2, 27, 28), (4, 53, 54)])
+def test_latency_of_the_identity_network(chunk_factor, wait_ms, latency_ms):
+    model = make_passthrough(LLVC(**GOLDEN["llvc"].params))
+    length = 3 * 208 * chunk_factor
+    audio = torch.rand(1, length) - 0.5
+    waits, heard = [], []
+    with LLVCStream(model, chunk_factor) as s:
+        assert 1000 * s.latency / 16000 == latency_ms
+        for k in range(length):
+            ready = s.push(audio[:, k : k + 1])
+            waits += [k + 1 - (len(heard) + i) for i in range(ready.shape[1])]
+            heard += ready[0].tolist()
+    assert max(waits) == wait_ms * 16
+    assert len(heard) == 2 * 208 * chunk_factor
+    # Not a sample early or late: output k is input k, through the network's final tanh.
+    assert (torch.tensor(heard) - audio[0, : len(heard)].tanh()).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("chunk_factor", [1, 2])
+def test_no_sample_depends_on_input_beyond_the_latency(chunk_factor):
+    model = GOLDEN["small"].model
+    with LLVCStream(model, chunk_factor) as s:
+        latency = s.latency
+    audio = speech("small", 1, 2000).clone().requires_grad_()
+    output = model(audio[:, None])[0, 0]
+    for k in (0, 100, 207, 208, 415, 416, 1000):
+        (gradient,) = torch.autograd.grad(output[k], audio, retain_graph=True)
+        last = int(gradient[0].nonzero().max())
+        assert k <= last <= k + latency
+
+
+def tensors(s):
+    return [*s._state, s._fresh, s._pending, s._ready]
+
+
+def test_memory_does_not_grow():
+    params = {**GOLDEN["small"].params, "enc_dim": 16, "dec_dim": 8, "num_enc_layers": 2}
+    with LLVCStream(LLVC(**params), batch_size=2) as s:
+        sizes = set()
+        for _ in range(2000):
+            s.push(torch.rand(2, 208) - 0.5)
+            sizes.add(tuple(tensor.untyped_storage().nbytes() for tensor in tensors(s)))
+    assert len(sizes) == 2  # before the first chunk is complete, and ever after
+
+
+def test_a_long_push_leaves_nothing_behind():
+    with LLVCStream(GOLDEN["small"].model) as s:
+        s.push(speech("small", 1, 208 + 16))
+        usual = sum(tensor.untyped_storage().nbytes() for tensor in tensors(s))
+        s.push(speech("small", 1, 208 * 20))
+        assert sum(tensor.untyped_storage().nbytes() for tensor in tensors(s)) == usual
+
+
+def test_the_prenet_sees_each_sample_once():
+    model = load_golden("small").model
+    seen = []
+
+    def hook(_module, inputs, _output):
+        seen.append(inputs[0].shape[-1])
+
+    model.convnet_pre.register_forward_hook(hook)
+    stream(model, speech("small", 1, 208 * 4), slices=208)
+    assert sum(seen) == 208 * 4 + 2 * 16  # and the silence before and after
+
+
+def test_wrong_calls():
+    model = GOLDEN["small"].model
+    for arguments in ({"chunk_factor": 0}, {"chunk_factor": 1.5}, {"batch_size": -1}, {"batch_size": True}):
+        with pytest.raises(ValueError, match=f"{next(iter(arguments))} must be a positive integer"):
+            LLVCStream(model, **arguments)
+    with LLVCStream(model, batch_size=2) as s:
+        for shape in ((2,), (1, 10), (2, 1, 10)):
+            with pytest.raises(ValueError, match=r"samples must have the shape \[2, any length\]"):
+                s.push(torch.zeros(shape))
+        with pytest.raises(ValueError, match=r"mask must have the shape \[2\]"):
+            s.reset([True])
+        bad = torch.zeros(2, 300)
+        bad[1, 7] = float("nan")
+        with pytest.raises(ValueError, match=r"not finite in stream \[1\]"):
+            s.push(bad)
+        assert s.push(torch.zeros(2, 223)).shape == (2, 0)  # the refused samples were not taken
+    for call in (lambda: s.push(torch.zeros(2, 1)), s.flush, s.reset, s.__enter__):
+        with pytest.raises(RuntimeError, match="closed"):
+            call()
+    s.close()
+    model = load_golden("small").model.train()
+    with pytest.raises(ValueError, match="training mode"):
+        LLVCStream(model)
+
+
+def test_output_may_be_changed_in_place():
+    with LLVCStream(GOLDEN["small"].model) as s:
+        ready = s.push(torch.zeros(1, 300))
+        ready *= 2
+        assert ready.shape == (1, 208)
