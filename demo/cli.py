@@ -1,0 +1,221 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The demo's command line."""
+
+import argparse
+import json
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from reference.checkpoint import CheckpointError, load_model
+from reference.config import load_config
+from reference.errors import LLVCError
+
+from .audio import FORMATS, AudioError, check_writable, find_audio_files, read_audio, write_audio
+from .backend import BACKENDS, open_backend
+from .convert import convert_offline, convert_streaming
+from .files import replacing
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_CHECKPOINT = "llvc_models/models/checkpoints/llvc/G_500000.pth"
+DEFAULT_CONFIG = "experiments/llvc/config.json"
+BUNDLED_CHECKPOINT = ROOT / "checkpoints" / "passthrough.safetensors"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"error: {message} (--help lists the options)\n")
+
+
+def _count(minimum):
+    def parse(text):
+        if not text.isdecimal() or int(text) < minimum:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {minimum}")
+        return int(text)
+
+    return parse
+
+
+def parse_args(argv=None):
+    """Parses the command line; ends the program with one line and code 2 if it is wrong."""
+    parser = _Parser(
+        prog="demo.py",
+        description="Convert speech to the target voice, a file or a folder of files, in one go or as a live stream.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("-p", "--checkpoint_path", default=DEFAULT_CHECKPOINT, metavar="FILE", help="weights of the voice")
+    add("-c", "--config_path", default=DEFAULT_CONFIG, metavar="FILE", help="configuration that the weights belong to")
+    add("-i", "--input_file", default="test_wavs/example.wav", metavar="PATH", help="audio file, or a folder of them")
+    add("-o", "--output_file", default="converted_output.wav", metavar="PATH", help="where the result goes")
+    add("-s", "--streaming", action="store_true", help="feed the file chunk by chunk, as a microphone would")
+    add("-n", "--chunk_factor", type=_count(1), default=1, metavar="N", help="chunk of a stream, in units of 13 ms")
+    add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
+    add("--device_id", type=_count(0), default=0, metavar="N", help="which card")
+    add("--plot", metavar="FILE.png", help="also draw input and output")
+    add("--json", metavar="FILE", help="also write all figures to a file")
+    return parser.parse_args(argv)
+
+
+def locate(path):
+    """A path as given or, where nothing stands there, the one of that name in the project."""
+    return path if Path(path).exists() or not (ROOT / path).exists() else str(ROOT / path)
+
+
+def load(args):
+    """The network and sample rate (Hz) that the options name, or the bundled network in place of the default one."""
+    config, sample_rate = load_config(locate(args.config_path))
+    checkpoint = locate(args.checkpoint_path)
+    if checkpoint != DEFAULT_CHECKPOINT or Path(checkpoint).exists():
+        return load_model(checkpoint, config), sample_rate
+    get_voice = "for the published one run: python -m demo.download_weights"
+    try:
+        model = load_model(BUNDLED_CHECKPOINT, config)
+    except CheckpointError:
+        raise CheckpointError(
+            f"{checkpoint}: no such checkpoint, and the bundled one fits only {DEFAULT_CONFIG}; name one with -p, "
+            f"{get_voice}"
+        ) from None
+    print(f"no checkpoint at {checkpoint}: passing audio through, the voice stays as it is; {get_voice}")
+    return model, sample_rate
+
+
+def _file_id(path):
+    """What tells whether two names stand for one file; None where there is none."""
+    path = Path(path)
+    return (path.stat().st_dev, path.stat().st_ino) if path.exists() else None
+
+
+def plan(args):
+    """Pairs of input and output files, checked before any work: no output may be an input or another output."""
+    source, target = Path(locate(args.input_file)), Path(args.output_file)
+    if source.is_dir():
+        if args.plot:
+            raise LLVCError("--plot draws one file; name one with -i instead of a folder")
+        if target.suffix.lower() in FORMATS and not target.is_dir() or target.is_file():
+            raise AudioError(f"{target}: -i is a folder, so name a folder with -o")
+        sources = [p for p in find_audio_files(source) if target == source or target not in p.parents]
+        pairs = [(path, target / path.relative_to(source)) for path in sources]
+        if not pairs:
+            raise AudioError(f"{source}: no audio files in this folder")
+    else:
+        check_writable(target)
+        pairs = [(source, target)]
+    outputs = [output for _, output in pairs] + [Path(path) for path in (args.plot, args.json) if path]
+    if len({path.resolve() for path in outputs}) < len(outputs):
+        raise LLVCError("two outputs have the same name; give -o, --plot and --json a file each")
+    inputs = {_file_id(path) for path, _ in pairs} | {_file_id(locate(args.checkpoint_path))}
+    for output in outputs:
+        if output.exists() and _file_id(output) in inputs:
+            raise LLVCError(f"{output}: is an input and would be overwritten; name another output")
+    if args.plot and Path(args.plot).suffix.lower() != ".png":
+        raise LLVCError(f"{args.plot}: --plot writes a PNG file; give it a name that ends in .png")
+    return pairs
+
+
+def convert_file(backend, source, target, sample_rate, args):
+    """Converts one file; returns its figures. LLVCError if it cannot be read, converted or written."""
+    audio = read_audio(source, sample_rate)
+    figures = {"input": str(source), "output": str(target), "seconds": len(audio) / sample_rate}
+    if args.streaming:
+        converted, figures["streaming"] = convert_streaming(backend, audio, args.chunk_factor, sample_rate)
+    else:
+        converted, seconds = convert_offline(backend, audio)
+        figures["offline"] = {
+            "compute_s": seconds,
+            "rtf": seconds / figures["seconds"],
+            "times_real_time": figures["seconds"] / seconds,
+        }
+    figures["clipped_samples"] = write_audio(target, converted, sample_rate)
+    if args.plot:
+        from .plot import plot_conversion  # matplotlib takes a second to load
+
+        plot_conversion(args.plot, audio, converted, sample_rate, f"{source.name}  →  {target.name}")
+    return figures
+
+
+def report(figures):
+    """The figures of one file as the lines that are printed."""
+    lines = []
+    if "streaming" in figures:
+        f = figures["streaming"]
+        lines.append(f"chunk                {f['chunk_ms']:.1f} ms ({f['chunks']} timed)")
+        lines.append(
+            f"algorithmic latency  {f['algorithmic_latency_ms']:.1f} ms (chunk + 2L as in the paper; a sample waits "
+            f"{f['longest_wait_ms']:.1f} ms at most)"
+        )
+        if f["first_chunk_ms"] is not None:
+            lines.append(f"first chunk          {f['first_chunk_ms']:.2f} ms of compute")
+        if f["compute_ms"] is None:
+            lines.append("compute per chunk    not measured: the audio is shorter than two chunks")
+        else:
+            values = "  ".join(f"{name} {value:.2f}" for name, value in f["compute_ms"].items())
+            lines.append(f"compute per chunk    {values} ms")
+            lines.append(f"end-to-end latency   {f['latency_ms']:.1f} ms (algorithmic + mean compute)")
+            lines.append(
+                f"RTF                  {f['rtf']:.3f} (compute / audio, lower is faster), "
+                f"{f['times_real_time']:.1f} x real time (what the paper calls RTF)"
+            )
+    else:
+        f = figures["offline"]
+        lines.append(
+            f"offline: {figures['seconds']:.2f} s of audio in {f['compute_s']:.2f} s, RTF {f['rtf']:.3f} "
+            f"(compute / audio, lower is faster), {f['times_real_time']:.1f} x real time"
+        )
+    if figures["clipped_samples"]:
+        lines.append(f"clipping: {figures['clipped_samples']} samples reached full scale")
+    return lines
+
+
+def run(args):
+    """Does what the options say; returns the exit code. LLVCError if nothing could be done."""
+    pairs = plan(args)
+    model, sample_rate = load(args)
+    if args.streaming:
+        # A chunk is too small to share: with more threads, on a busy machine, each waits for the others.
+        torch.set_num_threads(1)
+    done, failed = [], []
+    with open_backend(args.backend, model, args.device_id) as backend:
+        single = len(pairs) == 1 and not Path(locate(args.input_file)).is_dir()
+        for source, target in pairs if single else tqdm(pairs, unit="file"):
+            try:
+                done.append(convert_file(backend, source, target, sample_rate, args))
+            except LLVCError as error:
+                if single:
+                    raise
+                failed.append({"input": str(source), "error": str(error)})
+                tqdm.write(f"error: {error}", file=sys.stderr)
+        if args.json:
+            summary = {
+                "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "backend": backend.name,
+                "device": backend.device,
+                "torch": torch.__version__,
+                "sample_rate": sample_rate,
+                "files": done,
+                "failed": failed,
+            }
+            with replacing(args.json) as temporary:
+                temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    if single:
+        print("\n".join(report(done[0])))
+    else:
+        print(f"converted {len(done)} of {len(pairs)} files, {sum(f['seconds'] for f in done):.1f} s of audio")
+    print(f"written: {args.output_file}")
+    return 1 if failed else 0
+
+
+def main(argv=None):
+    """Runs the demo with these arguments, the command line's by default; returns the exit code."""
+    args = parse_args(argv)
+    try:
+        return run(args)
+    except LLVCError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1

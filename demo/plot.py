@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""A picture of a conversion: waveforms and spectrograms of input and output, one above the other."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from .files import replacing
+
+
+def plot_conversion(path, audio, converted, sample_rate, title):
+    """Draws samples [N] in and out, on one time axis, into a PNG file. FileError if it cannot be written."""
+    figure, axes = plt.subplots(4, 1, sharex=True, figsize=(10, 8), height_ratios=(1, 2, 1, 2), layout="constrained")
+    seconds = np.arange(len(audio)) / sample_rate
+    for name, samples, (wave, spectrum) in (("input", audio, axes[:2]), ("output", converted, axes[2:])):
+        wave.plot(seconds, samples, linewidth=0.4)
+        wave.set(ylabel=name, ylim=(-1, 1))
+        window = min(512, len(samples))
+        spectrum.specgram(
+            samples + 1e-10,  # silence has no logarithm
+            NFFT=window,
+            noverlap=window * 3 // 4,
+            Fs=sample_rate,
+            scale="dB",
+            vmin=-120,
+            vmax=-30,
+            cmap="magma",
+        )
+        spectrum.set_ylabel("Hz")
+    axes[-1].set_xlabel("seconds")
+    axes[-1].set_xlim(0, len(audio) / sample_rate)
+    figure.suptitle(title)
+    try:
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=110)
+    finally:
+        plt.close(figure)

@@ -1,0 +1,234 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The demo as people type it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from support.golden import load_golden
+
+from demo.cli import DEFAULT_CHECKPOINT, main, parse_args
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "test_wavs" / "example.wav"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_setting_per_test():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Options for a small network with weights by the golden vectors' rule."""
+    golden = load_golden("small")
+    config, checkpoint = tmp_path / "small.json", tmp_path / "small.pth"
+    config.write_text(json.dumps({"model_params": golden.params, "data": {"sr": 16000}}))
+    torch.save({"model": golden.model.state_dict()}, checkpoint)
+    return ["-c", str(config), "-p", str(checkpoint), "--backend", "cpu"]
+
+
+@pytest.fixture
+def speech(tmp_path):
+    path = tmp_path / "in.wav"
+    soundfile.write(path, load_golden("small").arrays["audio"], 16000)
+    return path
+
+
+def test_defaults():
+    args = vars(parse_args([]))
+    assert args == {
+        "checkpoint_path": "llvc_models/models/checkpoints/llvc/G_500000.pth",
+        "config_path": "experiments/llvc/config.json",
+        "input_file": "test_wavs/example.wav",
+        "output_file": "converted_output.wav",
+        "streaming": False,
+        "chunk_factor": 1,
+        "backend": "auto",
+        "device_id": 0,
+        "plot": None,
+        "json": None,
+    }
+
+
+def test_a_newcomer_without_a_checkpoint(tmp_path):
+    """From any folder, with nothing but an input."""
+    process = subprocess.run(
+        [sys.executable, str(ROOT / "demo.py"), "--backend", "cpu"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert process.returncode == 0, process.stderr
+    if not (ROOT / DEFAULT_CHECKPOINT).exists():
+        assert "the voice stays as it is" in process.stdout and "demo.download_weights" in process.stdout
+        before, after = soundfile.read(EXAMPLE)[0], soundfile.read(tmp_path / "converted_output.wav")[0]
+        assert np.abs(np.tanh(before) - after).max() < 1e-4
+    assert "written: converted_output.wav" in process.stdout
+
+
+def test_streaming_gives_the_offline_file(tmp_path, small, speech, capsys):
+    offline, streamed = tmp_path / "offline.wav", tmp_path / "streamed.wav"
+    assert main([*small, "-i", str(speech), "-o", str(offline)]) == 0
+    for n in ("1", "2", "8"):
+        assert main([*small, "-i", str(speech), "-o", str(streamed), "-s", "-n", n]) == 0
+        a, b = soundfile.read(offline, dtype="int16")[0], soundfile.read(streamed, dtype="int16")[0]
+        assert a.shape == b.shape == soundfile.read(speech)[0].shape
+        assert np.abs(a.astype(int) - b).max() <= 1  # rounding
+    expected = load_golden("small").arrays["offline"]
+    assert np.abs(a / 32768 - expected).max() < 1e-4
+    assert "backend" not in capsys.readouterr().out  # it was named
+
+
+def test_streaming_report(tmp_path, small, speech, capsys):
+    figures = tmp_path / "figures.json"
+    out = tmp_path / "out.wav"
+    assert main([*small, "-i", str(speech), "-o", str(out), "-s", "-n", "2", "--json", str(figures)]) == 0
+    printed = capsys.readouterr().out
+    for text in ("chunk                26.0 ms", "algorithmic latency  28.0 ms", "p99", "x real time", "first chunk"):
+        assert text in printed
+    written = json.loads(figures.read_text())
+    assert written["backend"] == "cpu" and written["failed"] == []
+    stream = written["files"][0]["streaming"]
+    assert stream["chunks"] == len(load_golden("small").arrays["audio"]) // 416
+    compute = stream["compute_ms"]
+    assert 0 < compute["p50"] <= compute["p95"] <= compute["p99"] <= compute["max"]
+    assert stream["rtf"] == pytest.approx(compute["mean"] / 26)
+    assert stream["times_real_time"] == pytest.approx(1 / stream["rtf"])
+    assert stream["latency_ms"] == pytest.approx(28 + compute["mean"])
+
+
+def test_audio_shorter_than_a_chunk(tmp_path, small, capsys):
+    path, out = tmp_path / "short.wav", tmp_path / "out.wav"
+    soundfile.write(path, np.full(100, 0.1), 16000)
+    assert main([*small, "-i", str(path), "-o", str(out), "-s"]) == 0
+    assert len(soundfile.read(out)[0]) == 100
+    assert "not measured" in capsys.readouterr().out
+
+
+def test_other_rates_come_out_at_the_networks(tmp_path, small):
+    path, out = tmp_path / "in.flac", tmp_path / "out.flac"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, (44100, 2)), 44100)
+    assert main([*small, "-i", str(path), "-o", str(out)]) == 0
+    info = soundfile.info(out)
+    assert (info.samplerate, info.channels, info.frames, info.subtype) == (16000, 1, 16000, "PCM_16")
+
+
+def test_plot(tmp_path, small, speech):
+    picture = tmp_path / "plot.png"
+    assert main([*small, "-i", str(speech), "-o", str(tmp_path / "out.wav"), "--plot", str(picture)]) == 0
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_folder_with_a_bad_file(tmp_path, small, speech, capsys):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    (folder / "sub").mkdir(parents=True)
+    shutil.copy(speech, folder / "a.wav")
+    (folder / "b.wav").write_text("no audio")
+    soundfile.write(folder / "sub" / "c.flac", np.full(3000, 0.1), 8000)
+    figures = tmp_path / "figures.json"
+    assert main([*small, "-i", str(folder), "-o", str(out), "--json", str(figures)]) == 1
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()) == ["a.wav", "sub/c.flac"]
+    captured = capsys.readouterr()
+    assert "b.wav: not an audio file" in captured.err and "converted 2 of 3 files" in captured.out
+    written = json.loads(figures.read_text())
+    assert len(written["files"]) == 2 and [Path(f["input"]).name for f in written["failed"]] == ["b.wav"]
+    (folder / "b.wav").unlink()
+    assert main([*small, "-i", str(folder), "-o", str(out)]) == 0
+
+
+def test_results_inside_the_folder_are_not_converted_again(tmp_path, small):
+    soundfile.write(tmp_path / "a.wav", np.full(300, 0.1), 16000)
+    for _ in range(2):
+        assert main([*small, "-i", str(tmp_path), "-o", str(tmp_path / "out")]) == 0
+    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.wav")].count("out/a.wav") == 1
+    assert not (tmp_path / "out" / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [["-n", "0"], ["-n", "x"], ["--backend", "gpu"], ["--device_id", "-1"], ["--loud"], ["-i"]]
+)
+def test_wrong_flags_get_one_line(options, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(options)
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["-i", "{tmp}/none.wav"], "none.wav: no such file"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/in.wav"], "would be overwritten"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/link.wav"], "would be overwritten"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "--json", "{tmp}/out.wav"], "two outputs"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "--json", "{tmp}/in.wav"], "would be overwritten"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "--plot", "{tmp}/plot.pdf"], "ends in .png"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.xyz"], "no audio format"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}"], "is a folder"),
+        (["-i", "{tmp}", "-o", "{tmp}/out.wav"], "name a folder with -o"),
+        (["-i", "{tmp}", "-o", "{tmp}"], "would be overwritten"),
+        (["-i", "{tmp}/no_audio", "-o", "{tmp}/out"], "no audio files"),
+        (["-i", "{tmp}", "-o", "{tmp}/out", "--plot", "{tmp}/plot.png"], "--plot draws one file"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "-c", "{tmp}/none.json"], "no such configuration"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "-p", "{tmp}/none.pth"], "no such checkpoint"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "-c", "{root}/experiments/llvc/config.json"], "do not fit"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "--backend", "ttnn"], "TTNN network is not part"),
+    ],
+)
+def test_bad_input_gets_one_line_and_changes_nothing(tmp_path, small, speech, capsys, options, message):
+    (tmp_path / "no_audio").mkdir()
+    os.link(speech, tmp_path / "link.wav")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    options = [option.format(tmp=tmp_path, root=ROOT) for option in options]
+    assert main([*small, *options]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and err.count("\n") == 1 and message in err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_the_bundled_weights_do_not_stand_in_for_another_configuration(tmp_path, capsys):
+    if (ROOT / DEFAULT_CHECKPOINT).exists():
+        pytest.skip("the published checkpoint is there")
+    config = str(ROOT / "experiments" / "llvc_nc" / "config.json")
+    assert main(["-c", config, "-o", str(tmp_path / "out.wav")]) == 1
+    assert "the bundled one fits only" in capsys.readouterr().err
+
+
+def test_an_interrupt_leaves_nothing_half_written(tmp_path, small):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for i in range(200):
+        soundfile.write(folder / f"{i:03}.wav", np.zeros(16000), 16000)
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "demo.py"), *small, "-i", str(folder), "-o", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 100
+    while not list(out.glob("*.wav")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in err and "Traceback" not in err
+    written = list(out.iterdir())
+    assert 0 < len(written) < 200
+    assert all(path.suffix == ".wav" and soundfile.info(path).frames == 16000 for path in written)
