@@ -9,6 +9,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import mlab
 
 from .files import replacing
 
@@ -21,22 +22,15 @@ def plot_conversion(path, audio, converted, sample_rate, title):
         wave.plot(seconds, samples, linewidth=0.4)
         wave.set(ylabel=name, ylim=(-1, 1))
         window = min(512, len(samples))
-        spectrum.specgram(
-            samples + 1e-10,  # silence has no logarithm
-            NFFT=window,
-            noverlap=window * 3 // 4,
-            Fs=sample_rate,
-            scale="dB",
-            vmin=-120,
-            vmax=-30,
-            cmap="magma",
-        )
+        power, frequencies, times = mlab.specgram(samples, NFFT=window, noverlap=window * 3 // 4, Fs=sample_rate)
+        decibels = 10 * np.log10(np.maximum(power, 1e-12))
+        spectrum.pcolormesh(times, frequencies, decibels, vmin=-110, vmax=-30, cmap="magma", shading="nearest")
         spectrum.set_ylabel("Hz")
     axes[-1].set_xlabel("seconds")
     axes[-1].set_xlim(0, len(audio) / sample_rate)
     figure.suptitle(title)
     try:
         with replacing(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=110)
+            figure.savefig(temporary, format="png", dpi=80)
     finally:
         plt.close(figure)
