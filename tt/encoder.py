@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The encoder on the device: dilated causal depthwise-separable convolutions with all past frames in one history.
+
+A tap of a depthwise convolution is its input some frames earlier, scaled per channel. The part of all taps of all
+layers that lies before the chunk is ready when the chunk begins: one selection from the history at the end of the
+chunk before, one scaling. Within the chunk a layer adds what its own frames contribute, if its dilation is short
+enough for that. Frames never leave tile layout.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import ttnn
+
+from reference.config import ENCODER_KERNEL_SIZE
+
+from .ops import Selection, round_up, upload, upload_linear, upload_norm
+
+PAST_TAPS = ENCODER_KERNEL_SIZE - 1  # the last tap is the frame itself
+
+
+@dataclass
+class EncoderState:
+    history: ttnn.Tensor  # [B, 1, frames of all layers' contexts, C], rounded up to tiles
+    past: ttnn.Tensor  # [B, layers * PAST_TAPS, rows, C]: the next chunk's taps that lie before it
+    next_history: ttnn.Tensor  # selections from [history; input of every layer]
+    next_past: ttnn.Tensor
+    pick_past: list  # per layer: the selection that adds up its taps in `past`
+    pick_present: list  # per layer: the same for taps within the chunk, None if there is only the frame itself
+
+    @property
+    def tensors(self):
+        return [self.history, self.past]
+
+
+class TtEncoder:
+    """y = x + ReLU(LN(pointwise(ReLU(LN(depthwise(x)))))), layer by layer; x and y [B, 1, rows, C]."""
+
+    def __init__(self, device, encoder):
+        self.dilations = [layer.dilation for layer in encoder.dcc_layers]
+        self.channels = encoder.channels
+        self.layers = []
+        scales, biases = [], []
+        for layer in encoder.dcc_layers:
+            depthwise, norm1, _, pointwise, norm2, _ = layer.layers
+            taps = depthwise.weight[:, 0].T.detach()  # [3, C], oldest first
+            scales.append(taps[:PAST_TAPS])
+            biases.append(torch.stack([depthwise.bias.detach()] + [torch.zeros(self.channels)] * (PAST_TAPS - 1)))
+            self.layers.append(
+                {
+                    "taps": upload(device, taps[None, :, None]),
+                    "last_tap": upload(device, taps[None, -1:, None]),
+                    "norm1": upload_norm(device, norm1),
+                    "pointwise": upload_linear(device, pointwise.weight[:, :, 0], pointwise.bias),
+                    "norm2": upload_norm(device, norm2),
+                }
+            )
+        # Of all layers, [1, layers * PAST_TAPS, 1, C]; a layer's bias goes with its oldest tap.
+        self.past_scale = upload(device, torch.cat(scales)[None, :, None])
+        self.past_bias = upload(device, torch.cat(biases)[None, :, None])
+
+    def init_state(self, ops, layout):
+        """The zero state at the start of all streams, and the selections for this layout."""
+        contexts = [PAST_TAPS * dilation for dilation in self.dilations]
+        starts = [sum(contexts[:i]) for i in range(len(contexts))]
+        history_rows = round_up(sum(contexts))
+        frames, rows, layers = layout.frames, layout.rows, len(self.dilations)
+
+        def source(i, frame):
+            """Where [history; inputs] holds a frame of layer i, counted from the start of the chunk."""
+            if frame < 0:
+                return starts[i] + contexts[i] + frame
+            return history_rows + i * rows + layout.row(frame)
+
+        columns = history_rows + layers * rows
+        next_history = Selection(history_rows, columns)
+        next_past = Selection(layers * PAST_TAPS * rows, columns)
+        pick_past, pick_present = [], []
+        for i, dilation in enumerate(self.dilations):
+            for j in range(contexts[i]):
+                next_history.pick(starts[i] + j, source(i, frames - contexts[i] + j))
+            past = Selection(rows, layers * PAST_TAPS * rows)
+            present = Selection(rows, ENCODER_KERNEL_SIZE * rows)
+            for tap in range(ENCODER_KERNEL_SIZE):
+                delay = (PAST_TAPS - tap) * dilation
+                for frame in range(frames):
+                    row = layout.row(frame)
+                    if frame >= delay:
+                        present.pick(row, tap * rows + layout.row(frame - delay))
+                    else:
+                        next_past.pick((i * PAST_TAPS + tap) * rows + row, source(i, frames + frame - delay))
+            for tap in range(PAST_TAPS):
+                for row in range(rows):
+                    past.pick(row, (i * PAST_TAPS + tap) * rows + row)
+            pick_past.append(ops.selection(past.matrix, layout.batch_size))
+            has_present = dilation < frames
+            pick_present.append(ops.selection(present.matrix, layout.batch_size) if has_present else None)
+        return EncoderState(
+            history=ops.state((layout.batch_size, 1, history_rows, self.channels)),
+            past=ops.state((layout.batch_size, layers * PAST_TAPS, rows, self.channels)),
+            next_history=ops.selection(next_history.matrix, 1),
+            next_past=ops.selection(next_past.matrix, 1),
+            pick_past=pick_past,
+            pick_present=pick_present,
+        )
+
+    def __call__(self, ops, x, state):
+        batch_size, _, rows, channels = x.shape
+        past = ttnn.addcmul(self.past_bias, state.past, self.past_scale, memory_config=ops.memory)
+        past = ttnn.reshape(past, (batch_size, 1, -1, channels))
+        inputs = []
+        for layer, pick_past, pick_present in zip(self.layers, state.pick_past, state.pick_present, strict=True):
+            inputs.append(x)
+            y = self._depthwise(ops, layer, x, ops.select(pick_past, past), pick_present)
+            y = ops.linear(ttnn.relu(y, memory_config=ops.memory), *layer["pointwise"])
+            y = ops.layer_norm(y, layer["norm2"])
+            x = ttnn.add(x, y, input_tensor_b_activations=[ttnn.UnaryOpType.RELU], memory_config=ops.memory)
+        frames = ops.concat([state.history, *inputs])
+        ops.select(state.next_history, frames, out=state.history)
+        ops.select(state.next_past, frames, out=ttnn.reshape(state.past, (batch_size, 1, -1, channels)))
+        return x
+
+    def _depthwise(self, ops, layer, x, past, pick_present):
+        """LN(depthwise(x)), its taps before the chunk given."""
+        if pick_present is None:
+            return ops.layer_norm(ttnn.addcmul(past, x, layer["last_tap"], memory_config=ops.memory), layer["norm1"])
+        scaled = ttnn.multiply(x, layer["taps"], memory_config=ops.memory)  # [B, 3, rows, C]
+        scaled = ttnn.reshape(scaled, (x.shape[0], 1, -1, x.shape[3]))
+        return ops.layer_norm(ops.select(pick_present, scaled), layer["norm1"], residual=past)

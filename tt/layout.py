@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Where a chunk's frames lie: every decoder window of every stream in tiles of its own.
+
+Activations are [B, 1, rows, C]: per stream n windows, each its chunk of frames and then padding up to whole tiles.
+So a window is a run of tiles and [B, 1, rows, C] <-> [B * n, 1, window_rows, C] costs nothing. What stands in the
+padding rows does not matter: every shift of frames is a selection that never reads them.
+"""
+
+from dataclasses import dataclass
+
+from reference.config import LLVCConfig
+
+from .ops import round_up
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The layout of chunks of `windows` decoder windows (the chunk factor n) for a batch of streams."""
+
+    config: LLVCConfig
+    windows: int
+    batch_size: int
+
+    @property
+    def frames(self):
+        """Frames of one stream in a chunk."""
+        return self.windows * self.config.dec_chunk_size
+
+    @property
+    def window_rows(self):
+        return round_up(self.config.dec_chunk_size)
+
+    @property
+    def rows(self):
+        """Rows of one stream in a chunk."""
+        return self.windows * self.window_rows
+
+    def row(self, frame):
+        """The row of a frame."""
+        window, offset = divmod(frame, self.config.dec_chunk_size)
+        return window * self.window_rows + offset

@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""How this network calls ttnn: precision, memory and cores, decided in one place."""
+
+import torch
+import ttnn
+
+TILE = 32
+
+# Up to this many rows (streams x tile rows of their chunk) activations and constants live in L1.
+L1_ROWS = 128
+# A constant of more bytes than this stays in DRAM: it is read once per chunk.
+L1_CONSTANT_BYTES = 2**20
+
+# Rows from which a selection is spread over enough cores without a copy per stream.
+TALL_SELECTION = 512
+
+
+def round_up(size):
+    """The next multiple of a tile's side."""
+    return -(-size // TILE) * TILE
+
+
+def upload(device, tensor, dtype=ttnn.bfloat16, memory=ttnn.L1_MEMORY_CONFIG):
+    """A host tensor as tiles on the device."""
+    tensor = tensor.detach().float().contiguous()
+    return ttnn.from_torch(tensor, dtype=dtype, layout=ttnn.TILE_LAYOUT, device=device, memory_config=memory)
+
+
+def upload_row(device, vector):
+    """A vector [C] as an operand that broadcasts over rows."""
+    return upload(device, vector.reshape(1, 1, 1, -1))
+
+
+def upload_linear(device, weight, bias=None):
+    """The operands of Ops.linear for a PyTorch weight [out, in] and bias [out]."""
+    return upload(device, weight.T), None if bias is None else upload_row(device, bias)
+
+
+def upload_norm(device, norm):
+    """The operands of Ops.layer_norm for a torch.nn.LayerNorm."""
+    return upload_row(device, norm.weight), upload_row(device, norm.bias), norm.eps
+
+
+def dense_projection(conv):
+    """A grouped pointwise convolution as a dense weight [out, in]."""
+    out_per_group, in_per_group = conv.out_channels // conv.groups, conv.in_channels // conv.groups
+    dense = torch.zeros(conv.groups, out_per_group, conv.groups, in_per_group)
+    group = torch.arange(conv.groups)
+    dense[group, :, group] = conv.weight[:, :, 0].detach().reshape(conv.groups, out_per_group, in_per_group)
+    return dense.reshape(conv.out_channels, conv.in_channels)
+
+
+class Ops:
+    """The few operations of the network, for activations of `rows` rows in all.
+
+    Arithmetic is HiFi4 with float32 accumulation; a selection (a product with a 0/1 matrix) is exact in HiFi2.
+    """
+
+    def __init__(self, device, rows):
+        self.device = device
+        self.memory = ttnn.L1_MEMORY_CONFIG if rows <= L1_ROWS else ttnn.DRAM_MEMORY_CONFIG
+        self.many_rows = rows > L1_ROWS
+        self.grid = device.compute_with_storage_grid_size()
+        self.precise = self._compute_config(ttnn.MathFidelity.HiFi4)
+        self.exact = self._compute_config(ttnn.MathFidelity.HiFi2)
+        self.attention = ttnn.SDPAProgramConfig(
+            compute_with_storage_grid_size=self.grid, q_chunk_size=TILE, k_chunk_size=TILE, exp_approx_mode=False
+        )
+
+    def _compute_config(self, fidelity):
+        return ttnn.init_device_compute_kernel_config(
+            self.device.arch(),
+            math_fidelity=fidelity,
+            math_approx_mode=False,
+            fp32_dest_acc_en=True,
+            packer_l1_acc=True,
+        )
+
+    def state(self, shape):
+        """A tensor of zeros that lives as long as the stream."""
+        return upload(self.device, torch.zeros(shape), memory=self.memory)
+
+    def selection(self, matrix, batch_size):
+        """A 0/1 matrix [M, K] as the left operand of `select`, for every stream of a batch."""
+        # One copy per stream spreads short matrices over cores; tall ones spread by themselves.
+        copies = batch_size if matrix.shape[0] < TALL_SELECTION else 1
+        memory = ttnn.DRAM_MEMORY_CONFIG if matrix.numel() * 2 > L1_CONSTANT_BYTES else self.memory
+        return upload(self.device, matrix.expand(copies, 1, *matrix.shape), memory=memory)
+
+    def linear(self, x, weight, bias=None, activation=None, dtype=ttnn.bfloat16):
+        """activation(x @ weight + bias) for x [.., rows, in] and weight [in, out]: one program."""
+        columns = weight.padded_shape[-1] // TILE
+        width = min(self.grid.x, columns)
+        height = self.grid.y if self.many_rows else min(self.grid.y, -(-columns // width))
+        return ttnn.linear(
+            x,
+            weight,
+            bias=bias,
+            activation=activation,
+            core_grid=ttnn.CoreGrid(y=height, x=width),
+            memory_config=self.memory,
+            dtype=dtype,
+            compute_kernel_config=self.precise,
+        )
+
+    def select(self, matrix, x, out=None, dtype=ttnn.bfloat16):
+        """matrix @ x per stream, for a 0/1 matrix and x [B, 1, rows, C]; written to `out` if given."""
+        where = {"memory_config": self.memory, "dtype": dtype} if out is None else {"optional_output_tensor": out}
+        return ttnn.matmul(matrix, x, compute_kernel_config=self.exact, **where)
+
+    def layer_norm(self, x, norm, residual=None):
+        """LayerNorm(x + residual) for the operands that upload_norm gave."""
+        weight, bias, epsilon = norm
+        return ttnn.layer_norm(
+            x,
+            weight=weight,
+            bias=bias,
+            epsilon=epsilon,
+            residual_input_tensor=residual,
+            memory_config=self.memory,
+            compute_kernel_config=self.precise,
+        )
+
+    def concat(self, tensors):
+        """Rows one below the other, per stream."""
+        return ttnn.concat(tensors, dim=2, memory_config=self.memory)
+
+
+class Selection:
+    """A 0/1 matrix in the making: row r of its product with x is the sum of the rows of x picked for r."""
+
+    def __init__(self, rows, columns):
+        self.matrix = torch.zeros(rows, columns)
+
+    def pick(self, row, column):
+        self.matrix[row, column] = 1

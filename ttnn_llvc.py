@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""LLVC in TTNN: everything between the samples that go in and the samples that come out runs on the device."""
+
+import torch
+import ttnn
+
+from reference.checkpoint import load_model
+from reference.config import load_config
+from reference.errors import LLVCError
+from reference.streaming import ChunkedStream
+from tt.decoder import TtDecoder
+from tt.encoder import TtEncoder
+from tt.frontend import Framing, TtFrontend
+from tt.layout import Layout
+from tt.ops import TILE, Ops, upload
+from tt.synthesis import TtSynthesis
+
+# Offline conversion is the stream in chunks this long: the same samples, in device memory that does not grow.
+OFFLINE_CHUNK_FACTOR = 4
+
+
+class UnsupportedOption(LLVCError):
+    """A configuration that the reference computes and the device does not."""
+
+
+def check_supported(config):
+    """Raises UnsupportedOption naming the option of an LLVCConfig that the device network does not support."""
+    prenet = config.convnet_config
+    faults = {
+        "proj: false": not config.proj,
+        f"L: {config.L} (at most {TILE})": config.L > TILE,
+        f"dec_dim: {config.dec_dim} (a multiple of {TILE} per head)": config.dec_dim % (8 * TILE) != 0,
+        f"enc_dim: {config.enc_dim} (a multiple of {TILE})": config.enc_dim % TILE != 0,
+    }
+    if prenet.convnet_prenet:
+        faults |= {
+            "use_residual_blocks: false": not prenet.use_residual_blocks,
+            f"combine_residuals: {prenet.combine_residuals}": prenet.combine_residuals in ("add", "multiply"),
+            f"out_channels: {list(prenet.out_channels)} (one channel)": set(prenet.out_channels) != {1},
+        }
+    for option, is_fault in faults.items():
+        if is_fault:
+            raise UnsupportedOption(f"the TTNN network does not support {option}; use the CPU backend")
+
+
+class TtLLVC:
+    """The network on a device, its weights uploaded once.
+
+    UnsupportedOption for a configuration that only the reference computes.
+    """
+
+    def __init__(self, device, model):
+        check_supported(model.config)
+        if model.training:
+            raise ValueError("the network is in training mode; call model.eval() first")
+        self.device = device
+        self.config = model.config
+        self.frontend = TtFrontend(device, model)
+        self.encoder = TtEncoder(device, model.mask_gen.encoder)
+        self.decoder = TtDecoder(device, model)
+        self.synthesis = TtSynthesis(device, model)
+
+    @classmethod
+    def from_reference(cls, device, model):
+        """The device twin of a reference LLVC."""
+        return cls(device, model)
+
+    @classmethod
+    def from_checkpoint(cls, device, path, config_path):
+        """The network of a checkpoint and its config.json; errors as reference.checkpoint.load_model's."""
+        return cls(device, load_model(path, load_config(config_path)[0]))
+
+    def stream(self, chunk_factor=1, batch_size=1):
+        """Opens a TtLLVCStream."""
+        return TtLLVCStream(self, chunk_factor, batch_size)
+
+    def convert(self, audio):
+        """Converts whole signals [B, N] -> [B, N]."""
+        with self.stream(OFFLINE_CHUNK_FACTOR, audio.shape[0]) as stream:
+            return torch.cat((stream.push(audio), stream.flush()), dim=1)
+
+    def __call__(self, ops, rows, state):
+        """One chunk on the device: rows as Framing makes them, uploaded -> samples [B, 1, rows, TILE]."""
+        features = self.frontend(ops, rows)
+        e = self.encoder(ops, features, state["encoder"])
+        decoded = self.decoder(ops, e, state["decoder"])
+        return self.synthesis(ops, decoded, e, features, state["synthesis"])
+
+
+class TtLLVCStream(ChunkedStream):
+    """Streams a batch of signals through the device: reference.streaming.LLVCStream's contract.
+
+    The host frames raw samples and puts output samples in order; state stays on the device at fixed addresses.
+    """
+
+    def __init__(self, model, chunk_factor=1, batch_size=1):
+        self._model = model
+        self._layout = layout = Layout(model.config, chunk_factor, batch_size)
+        self._ops = ops = Ops(model.device, batch_size * layout.rows)
+        self._framing = Framing(model.config, model.frontend.field, layout)
+        shape = (batch_size, 1, layout.rows, self._framing.width)
+        self._rows = upload(model.device, torch.zeros(shape), dtype=ttnn.float32, memory=ops.memory)
+        self._state = {
+            "encoder": model.encoder.init_state(ops, layout),
+            "decoder": model.decoder.init_state(ops, layout),
+            "synthesis": model.synthesis.init_state(ops, layout),
+        }
+        super().__init__(model.config, chunk_factor, batch_size)
+
+    def _state_tensors(self):
+        return [tensor for part in self._state.values() for tensor in part.tensors]
+
+    def _restart(self, streams):
+        self._framing.restart(streams)
+        keep = torch.ones(self.batch_size)
+        keep[streams] = 0
+        keep = upload(self._model.device, keep.reshape(-1, 1, 1, 1), memory=self._ops.memory)
+        for state in self._state_tensors():
+            ttnn.multiply(state, keep, output_tensor=state)
+
+    def _convert(self, streams, samples):
+        rows = self._framing(streams, samples)
+        frames = (samples.shape[1] - self.lookahead_len) // self.frame_len
+        ttnn.copy_host_to_device_tensor(_to_tiles(rows, ttnn.float32), self._rows)
+        others = [] if streams == slice(None) else [ttnn.clone(state) for state in self._state_tensors()]
+        windows = self._state["decoder"].layers[0].windows
+        is_last = frames < self._layout.frames
+        if is_last:  # frames that are not there count as zeros
+            self._set_windows(windows, frames)
+        samples = ttnn.to_torch(self._model(self._ops, self._rows, self._state))
+        if is_last:
+            self._set_windows(windows, self._layout.frames)
+        if others:
+            self._put_back(streams, others)
+        layout = self._layout
+        samples = samples.reshape(layout.batch_size, layout.windows, layout.window_rows, TILE)[streams]
+        samples = samples[:, :, : layout.config.dec_chunk_size, : self.frame_len]
+        return samples.reshape(len(samples), -1)[:, : frames * self.frame_len].float()
+
+    def _set_windows(self, windows, frames):
+        matrix = self._state["decoder"].windows_of(frames)
+        ttnn.copy_host_to_device_tensor(_to_tiles(matrix.expand(*windows.shape), ttnn.bfloat16), windows)
+
+    def _put_back(self, streams, states):
+        """Gives all other streams the state that they had."""
+        moved = torch.zeros(self.batch_size)
+        moved[streams] = 1
+        moved = upload(self._model.device, moved.reshape(-1, 1, 1, 1), memory=self._ops.memory)
+        for state, before in zip(self._state_tensors(), states, strict=True):
+            ttnn.where(moved, state, before, output_tensor=state)
+
+    def close(self):
+        super().close()
+        self._state = self._rows = None
+
+
+def _to_tiles(tensor, dtype):
+    return ttnn.from_torch(tensor.contiguous(), dtype=dtype, layout=ttnn.TILE_LAYOUT)
