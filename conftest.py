@@ -2,15 +2,20 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Makes the project importable in both its homes: a repository of its own, or models/demos/llvc of tt-metal.
+"""Makes the project importable in both its homes, and gives its device tests a device.
 
-The project has no pytest configuration file: inside tt-metal, where tt-metal's applies, one would hide tt-metal's
-own conftest.py and with it the device fixtures.
+The homes are a repository of its own and models/demos/llvc of tt-metal. The project has no pytest configuration
+file: inside tt-metal, where tt-metal's applies, one would hide tt-metal's own conftest.py and its fixtures.
+
+Device tests run on the best there is: a card; else the simulated Wormhole that TT_METAL_SIMULATOR names; else ttnn's
+mock device, where values come from PyTorch (tests/support/golden_ops.py). Inside tt-metal its fixtures decide.
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent
@@ -23,3 +28,44 @@ settings.register_profile(
     "llvc", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 settings.load_profile("llvc")
+
+from support import mock_device  # noqa: E402
+from support.rung import DESCRIPTION, RUNG  # noqa: E402
+
+if RUNG == "mock":
+    # Before anything imports ttnn. The folder goes with the process.
+    _mock_folder = tempfile.TemporaryDirectory(prefix="llvc_mock_")
+    mock_device.set_up(_mock_folder.name)
+
+
+def pytest_report_header():
+    return f"LLVC device tests run on: {DESCRIPTION[RUNG]}"
+
+
+@pytest.fixture(scope="session")
+def rung():
+    """Where device tests run: a key of support.rung.DESCRIPTION."""
+    return RUNG
+
+
+if RUNG != "tt-metal":
+
+    @pytest.fixture
+    def device_params(request):
+        return getattr(request, "param", {})
+
+    @pytest.fixture
+    def device(device_params):
+        import ttnn
+
+        if RUNG == "mock":
+            from support import golden_ops
+
+            golden_ops.install()
+        device = ttnn.open_device(device_id=0, **device_params)
+        fallback, ttnn.CONFIG.throw_exception_on_fallback = ttnn.CONFIG.throw_exception_on_fallback, True
+        yield device
+        ttnn.CONFIG.throw_exception_on_fallback = fallback
+        ttnn.close_device(device)
+        if RUNG == "mock":
+            golden_ops.uninstall()

@@ -8,7 +8,7 @@ import torch
 import ttnn
 
 from reference.checkpoint import load_model
-from reference.config import load_config
+from reference.config import NUM_HEADS, load_config
 from reference.errors import LLVCError
 from reference.streaming import ChunkedStream
 from tt.decoder import TtDecoder
@@ -29,18 +29,18 @@ class UnsupportedOption(LLVCError):
 def check_supported(config):
     """Raises UnsupportedOption naming the option of an LLVCConfig that the device network does not support."""
     prenet = config.convnet_config
+    has_prenet = prenet.convnet_prenet
     faults = {
         "proj: false": not config.proj,
+        "use_residual_blocks: false": has_prenet and not prenet.use_residual_blocks,
+        f"combine_residuals: {prenet.combine_residuals}": has_prenet
+        and prenet.combine_residuals in ("add", "multiply"),
+        f"out_channels: {list(prenet.out_channels)} (only single channels)": has_prenet
+        and set(prenet.out_channels) != {1},
         f"L: {config.L} (at most {TILE})": config.L > TILE,
-        f"dec_dim: {config.dec_dim} (a multiple of {TILE} per head)": config.dec_dim % (8 * TILE) != 0,
-        f"enc_dim: {config.enc_dim} (a multiple of {TILE})": config.enc_dim % TILE != 0,
+        f"enc_dim: {config.enc_dim} (multiples of {TILE})": config.enc_dim % TILE != 0,
+        f"dec_dim: {config.dec_dim} (multiples of {NUM_HEADS * TILE})": config.dec_dim % (NUM_HEADS * TILE) != 0,
     }
-    if prenet.convnet_prenet:
-        faults |= {
-            "use_residual_blocks: false": not prenet.use_residual_blocks,
-            f"combine_residuals: {prenet.combine_residuals}": prenet.combine_residuals in ("add", "multiply"),
-            f"out_channels: {list(prenet.out_channels)} (one channel)": set(prenet.out_channels) != {1},
-        }
     for option, is_fault in faults.items():
         if is_fault:
             raise UnsupportedOption(f"the TTNN network does not support {option}; use the CPU backend")

@@ -39,6 +39,7 @@ def tt_metal(tmp_path):
     scripts = tmp_path / "tests" / "scripts"
     scripts.mkdir(parents=True)
     (scripts / "common.py").write_text("anything = None\n")
+    (tmp_path / "tt_metal").mkdir()
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "pytest.ini").write_text(PYTEST_INI)
     (llvc / "tests" / "test_probe.py").write_text("def test_fixture(device):\n    assert device.endswith('tt-metal')\n")

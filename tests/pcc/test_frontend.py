@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Framing, prenet and in_conv on the device, from the start of the stream."""
+
+import pytest
+import torch
+import ttnn
+from support.blocks import (
+    BLOCK_PCC,
+    CASES,
+    CHUNKS,
+    DEVICE_PARAMS,
+    activations,
+    chunk_of,
+    from_rows,
+    ops_for,
+)
+
+from tt.frontend import Framing, TtFrontend
+from tt.ops import upload
+
+
+@pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_frontend(device, case, measure):
+    a = activations(*case)
+    layout, lookahead = a.layout, a.model.config.lookahead_len
+    ops, frontend = ops_for(device, a.layout), TtFrontend(device, a.model)
+    framing = Framing(a.model.config, frontend.field, layout)
+    audio = torch.nn.functional.pad(a.audio, (0, lookahead))
+    step = layout.frames * a.model.config.L
+    values = []
+    for chunk in range(CHUNKS):
+        rows = framing(slice(None), audio[:, chunk * step : (chunk + 1) * step + lookahead])
+        rows = upload(device, rows, dtype=ttnn.float32, memory=ops.memory)
+        values.append(from_rows(frontend(ops, rows), layout))
+    measure("prenet and in_conv", case, values, [chunk_of(a.features, layout, c) for c in range(CHUNKS)], BLOCK_PCC)

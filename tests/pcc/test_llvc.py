@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The whole network on the device: streamed and offline, alone and in batches, from the first sample to the last."""
+
+import pytest
+import torch
+from support.blocks import CASES, DEVICE_PARAMS, NETWORK_PCC, golden, pcc, speech
+
+from reference.llvc import LLVC
+from reference.streaming import LLVCStream
+from ttnn_llvc import TtLLVC, UnsupportedOption
+
+on_device = pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)
+BATCHES = [("llvc", n, batch_size) for n in (1, 2, 4) for batch_size in (3, 5, 8, 32)]
+
+
+def offline(model, audio):
+    with torch.no_grad():
+        return model(audio[:, None])[:, 0]
+
+
+def streamed(model, audio, chunk_factor, slices):
+    with model.stream(chunk_factor, audio.shape[0]) as stream:
+        return torch.cat([stream.push(piece) for piece in audio.split(slices, dim=1)] + [stream.flush()], dim=1)
+
+
+def check_stream(device, case, measure):
+    name, chunk_factor, batch_size = case
+    model = golden(name).model
+    chunk = chunk_factor * model.config.chunk_len
+    audio = speech(name, batch_size, 3 * chunk + model.config.chunk_len // 2 + 5)  # the last chunk is incomplete
+    value = streamed(TtLLVC.from_reference(device, model), audio, chunk_factor, slices=chunk)
+    expected = offline(model, audio)
+    assert value.shape == expected.shape
+    for b in range(batch_size):
+        assert pcc(value[b], expected[b]) >= NETWORK_PCC, f"stream {b}"
+    parts = (0, chunk, 2 * chunk, 3 * chunk, audio.shape[1])
+    spans = [slice(a, b) for a, b in zip(parts, parts[1:], strict=False)]
+    measure("stream", case, [value[:, s] for s in spans], [expected[:, s] for s in spans], NETWORK_PCC)
+
+
+@on_device
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_stream(device, case, measure):
+    check_stream(device, case, measure)
+
+
+@on_device
+@pytest.mark.parametrize("case", BATCHES, ids=str)
+def test_stream_of_any_batch(device, case, measure, rung):
+    if rung == "simulator":
+        pytest.skip("takes hours there")
+    check_stream(device, case, measure)
+
+
+@on_device
+@pytest.mark.parametrize("name", ["llvc", "llvc_nc"])
+def test_offline(device, name, measure, rung):
+    model = golden(name).model
+    audio = speech(name, 1, 1900 if rung == "simulator" else 16000)
+    value = TtLLVC.from_reference(device, model).convert(audio)
+    measure("offline", (name, 4, 1), [value], [offline(model, audio)], NETWORK_PCC)
+
+
+@on_device
+def test_a_batch_is_its_single_streams(device):
+    model = golden("llvc").model
+    audio = speech("llvc", 2, 700)
+    tt_model = TtLLVC.from_reference(device, model)
+    batch = streamed(tt_model, audio, 1, slices=208)
+    for b in range(2):
+        assert pcc(batch[b], streamed(tt_model, audio[b : b + 1], 1, slices=208)[0]) >= 0.9999
+
+
+@on_device
+def test_a_silent_stream_beside_a_loud_one(device):
+    """Stays, bit for bit, what it is beside another silent one."""
+    tt_model = TtLLVC.from_reference(device, golden("llvc").model)
+    silent = torch.zeros(1, 700)
+    beside_loud = streamed(tt_model, torch.cat((speech("llvc", 1, 700) * 3, silent)), 1, slices=208)[1]
+    beside_silent = streamed(tt_model, torch.cat((silent, silent)), 1, slices=208)[1]
+    assert torch.equal(beside_loud, beside_silent)
+
+
+@on_device
+@pytest.mark.parametrize("reset_at", [208 * 3, 500])
+def test_restarting_one_stream_of_a_batch(device, reset_at):
+    """At a border of chunks and elsewhere, where the streams fall out of step: as the reference's stream."""
+    model = golden("llvc").model
+    audio = speech("llvc", 2, 1100)
+
+    def run(stream):
+        with stream:
+            parts = [stream.push(audio[:, :reset_at])]
+            stream.reset([False, True])
+            return torch.cat([*parts, stream.push(audio[:, reset_at:]), stream.flush()], dim=1)
+
+    value, expected = run(TtLLVC.from_reference(device, model).stream(1, 2)), run(LLVCStream(model, 1, 2))
+    assert value.shape == expected.shape
+    for b in range(2):
+        assert pcc(value[b], expected[b]) >= NETWORK_PCC, f"stream {b}"
+
+
+@on_device
+def test_flush_begins_anew(device):
+    model = golden("llvc").model
+    audio = speech("llvc", 1, 300)
+    with TtLLVC.from_reference(device, model).stream() as stream:
+        first = torch.cat((stream.push(audio), stream.flush()), dim=1)
+        assert torch.equal(first, torch.cat((stream.push(audio), stream.flush()), dim=1))
+
+
+@on_device
+def test_state_stays_where_it_is(device):
+    with TtLLVC.from_reference(device, golden("llvc").model).stream() as stream:
+        addresses = [tensor.buffer_address() for tensor in stream._state_tensors()]
+        audio = speech("llvc", 1, 208 * 3 + 16)
+        for chunk in audio.split(208, dim=1):
+            stream.push(chunk)
+            assert [tensor.buffer_address() for tensor in stream._state_tensors()] == addresses
+    assert len(set(addresses)) == len(addresses) == 4
+
+
+def test_unsupported_options_name_themselves():
+    params = golden("small_causal_blocks").params
+    with pytest.raises(UnsupportedOption, match="use_residual_blocks: false"):
+        TtLLVC(None, LLVC(**params))
+    with pytest.raises(UnsupportedOption, match="proj: false"):
+        TtLLVC(None, golden("options_no_proj").model)
+    with pytest.raises(UnsupportedOption, match="out_channels"):
+        TtLLVC(None, golden("options_prenet_channels").model)
+    with pytest.raises(UnsupportedOption, match="combine_residuals: add"):
+        TtLLVC(None, golden("options_prenet_add").model)
+    with pytest.raises(UnsupportedOption, match="dec_dim: 32"):
+        TtLLVC(None, golden("small").model)
+    with pytest.raises(ValueError, match="training mode"):
+        TtLLVC(None, LLVC(**golden("llvc").params).train())

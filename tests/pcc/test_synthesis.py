@@ -1,0 +1,36 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Mask, out_conv and overlap-add on the device, frames of the chunk before reaching into this one."""
+
+import pytest
+from support.blocks import (
+    BLOCK_PCC,
+    CASES,
+    CHUNKS,
+    DEVICE_PARAMS,
+    activations,
+    chunk_of,
+    from_rows,
+    ops_for,
+    to_rows,
+)
+
+from tt.synthesis import TtSynthesis
+
+
+@pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_synthesis(device, case, measure):
+    a = activations(*case)
+    layout, ops, L = a.layout, ops_for(device, a.layout), a.model.config.L
+    synthesis = TtSynthesis(device, a.model)
+    state = synthesis.init_state(ops, layout)
+    values, expected = [], []
+    for chunk in range(CHUNKS):
+        decoded, e, features = (to_rows(ops, chunk_of(x, layout, chunk), layout) for x in (a.decoded, a.e, a.features))
+        samples = from_rows(synthesis(ops, decoded, e, features, state), layout)[..., :L]
+        values.append(samples.flatten(1))
+        expected.append(chunk_of(a.output.reshape(layout.batch_size, -1, L), layout, chunk).flatten(1))
+    measure("mask and out_conv", case, values, expected, BLOCK_PCC)

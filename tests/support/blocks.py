@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the tests of single blocks on the device share: the reference's activations, and rows made of them."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+import ttnn
+from support.golden import load_golden
+
+from reference.llvc import LLVC
+from tt.layout import Layout
+from tt.ops import Ops, upload
+
+DEVICE_PARAMS = {"l1_small_size": 32768}
+
+# configuration, chunk factor, batch size; chunks in a row are CHUNKS
+CASES = [("llvc", 1, 1), ("llvc", 2, 1), ("llvc", 1, 2), ("llvc", 2, 2), ("llvc_nc", 1, 1), ("readme_defaults", 1, 1)]
+CHUNKS = 3
+
+BLOCK_PCC = 0.9995
+NETWORK_PCC = 0.999
+
+golden = cache(load_golden)
+
+
+def pcc(value, expected):
+    """Pearson's correlation of all values."""
+    return float(torch.corrcoef(torch.stack((value.flatten(), expected.flatten())))[0, 1])
+
+
+@dataclass
+class Activations:
+    """The reference's activations of one offline call on real speech, of chunks of the given layout."""
+
+    model: LLVC
+    layout: Layout
+    audio: torch.Tensor  # [B, N]
+    features: torch.Tensor  # in_conv's output, like the next two [B, T, C]
+    e: torch.Tensor
+    decoded: torch.Tensor
+    output: torch.Tensor  # [B, N]
+
+
+def speech(name, batch_size, length):
+    """Real speech, another part of it in each stream: [B, length]."""
+    audio = torch.from_numpy(golden(name).arrays["audio"])[6000:]
+    return torch.stack([audio.roll(-1600 * b)[:length] * (1 - 0.02 * b) for b in range(batch_size)])
+
+
+def activations(name, chunk_factor, batch_size, chunks=CHUNKS):
+    """Runs the reference over `chunks` chunks from the start of the streams."""
+    model = golden(name).model
+    layout = Layout(model.config, chunk_factor, batch_size)
+    audio = speech(name, batch_size, chunks * layout.frames * model.config.L)
+    kept = {}
+    modules = {"features": model.in_conv, "e": model.mask_gen.encoder, "decoded": model.mask_gen.decoder}
+    hooks = [
+        module.register_forward_hook(
+            lambda _m, _i, output, key=key: kept.update({key: output[0] if isinstance(output, tuple) else output})
+        )
+        for key, module in modules.items()
+    ]
+    with torch.no_grad():
+        output = model(audio[:, None])[:, 0]
+    for hook in hooks:
+        hook.remove()
+    kept["features"] = kept["features"].transpose(1, 2)
+    return Activations(model=model, layout=layout, audio=audio, output=output, **kept)
+
+
+def chunk_of(x, layout, chunk):
+    """Frames [B, T, C] -> those of one chunk, [B, frames, C]."""
+    return x[:, chunk * layout.frames : (chunk + 1) * layout.frames]
+
+
+def to_rows(ops, x, layout):
+    """Frames of one chunk [B, frames, C] -> rows on the device; the padding rows hold garbage."""
+    rows = torch.full((layout.batch_size, layout.windows, layout.window_rows, x.shape[-1]), 3.0)
+    chunk = layout.config.dec_chunk_size
+    rows[:, :, :chunk] = x.reshape(layout.batch_size, layout.windows, chunk, -1)
+    return upload(ops.device, rows.reshape(layout.batch_size, 1, layout.rows, -1), memory=ops.memory)
+
+
+def from_rows(tensor, layout):
+    """Rows on the device -> frames [B, frames, C]."""
+    rows = ttnn.to_torch(tensor).float().reshape(layout.batch_size, layout.windows, layout.window_rows, -1)
+    return rows[:, :, : layout.config.dec_chunk_size].flatten(1, 2)
+
+
+def ops_for(device, layout):
+    """The Ops of streams of this layout."""
+    return Ops(device, layout.batch_size * layout.rows)
