@@ -114,9 +114,9 @@ class TtEncoder:
         inputs = []
         for layer, pick_past, pick_present in zip(self.layers, state.pick_past, state.pick_present, strict=True):
             inputs.append(x)
-            y = self._depthwise(ops, layer, x, ops.select(pick_past, past), pick_present)
-            y = ops.linear(ttnn.relu(y, memory_config=ops.memory), *layer["pointwise"])
-            y = ops.layer_norm(y, layer["norm2"])
+            y = self._depthwise(ops, layer, x, ops.select_to_norm(pick_past, past), pick_present)
+            y = ttnn.relu(y, memory_config=y.memory_config())
+            y = ops.layer_norm(ops.linear_to_norm(y, *layer["pointwise"]), layer["norm2"])
             x = ttnn.add(x, y, input_tensor_b_activations=[ttnn.UnaryOpType.RELU], memory_config=ops.memory)
         frames = ops.concat([state.history, *inputs])
         ops.select(state.next_history, frames, out=state.history)
@@ -124,9 +124,10 @@ class TtEncoder:
         return x
 
     def _depthwise(self, ops, layer, x, past, pick_present):
-        """LN(depthwise(x)), its taps before the chunk given."""
+        """LN(depthwise(x)), the taps before the chunk given."""
         if pick_present is None:
-            return ops.layer_norm(ttnn.addcmul(past, x, layer["last_tap"], memory_config=ops.memory), layer["norm1"])
+            y = ttnn.addcmul(past, x, layer["last_tap"], memory_config=ops.spread(self.channels))
+            return ops.layer_norm(y, layer["norm1"])
         scaled = ttnn.multiply(x, layer["taps"], memory_config=ops.memory)  # [B, 3, rows, C]
-        scaled = ttnn.reshape(scaled, (x.shape[0], 1, -1, x.shape[3]))
-        return ops.layer_norm(ops.select(pick_present, scaled), layer["norm1"], residual=past)
+        scaled = ttnn.reshape(scaled, (x.shape[0], 1, -1, self.channels))
+        return ops.layer_norm(ops.select_to_norm(pick_present, scaled), layer["norm1"], residual=past)

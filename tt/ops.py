@@ -61,6 +61,7 @@ class Ops:
 
     def __init__(self, device, rows):
         self.device = device
+        self.rows = rows
         self.memory = ttnn.L1_MEMORY_CONFIG if rows <= L1_ROWS else ttnn.DRAM_MEMORY_CONFIG
         self.many_rows = rows > L1_ROWS
         self.grid = device.compute_with_storage_grid_size()
@@ -90,6 +91,41 @@ class Ops:
         memory = ttnn.DRAM_MEMORY_CONFIG if matrix.numel() * 2 > L1_CONSTANT_BYTES else self.memory
         return upload(self.device, matrix.expand(copies, 1, *matrix.shape), memory=memory)
 
+    def spread(self, channels):
+        """The memory of activations on their way through a norm: a core per tile column, for few rows.
+
+        A norm of interleaved rows runs on one core per 32 of them, which for few rows means one core in all.
+        """
+        grid = self._column_grid(channels)
+        if grid is None:
+            return self.memory
+        return ttnn.create_sharded_memory_config(
+            (1, 1, self.rows, channels),
+            core_grid=ttnn.CoreGrid(x=grid[0], y=grid[1]),
+            strategy=ttnn.ShardStrategy.WIDTH,
+            orientation=ttnn.ShardOrientation.ROW_MAJOR,
+        )
+
+    def _column_grid(self, channels):
+        columns = channels // TILE
+        width = min(self.grid.x, columns)
+        fits = columns % width == 0 and columns // width <= self.grid.y
+        return (width, columns // width) if fits and not self.many_rows else None
+
+    def _column_matmul(self, channels, block):
+        """A matrix product with a core per tile column of the result; `block` tiles of K at a time."""
+        return ttnn.MatmulMultiCoreReuseMultiCast1DProgramConfig(
+            compute_with_storage_grid_size=self._column_grid(channels),
+            in0_block_w=block,
+            out_subblock_h=1,
+            out_subblock_w=1,
+            per_core_M=self.rows // TILE,
+            per_core_N=1,
+            fuse_batch=True,
+            fused_activation=None,
+            mcast_in0=True,
+        )
+
     def linear(self, x, weight, bias=None, activation=None, dtype=ttnn.bfloat16):
         """activation(x @ weight + bias) for x [.., rows, in] and weight [in, out]: one program."""
         columns = weight.padded_shape[-1] // TILE
@@ -106,21 +142,58 @@ class Ops:
             compute_kernel_config=self.precise,
         )
 
+    def linear_to_norm(self, x, weight, bias):
+        """x @ weight + bias, spread for the norm that follows."""
+        channels = weight.shape[-1]
+        if self._column_grid(channels) is None:
+            return self.linear(x, weight, bias)
+        return ttnn.linear(
+            x,
+            weight,
+            bias=bias,
+            program_config=self._column_matmul(channels, block=1),
+            memory_config=self.spread(channels),
+            compute_kernel_config=self.precise,
+        )
+
     def select(self, matrix, x, out=None, dtype=ttnn.bfloat16):
         """matrix @ x per stream, for a 0/1 matrix and x [B, 1, rows, C]; written to `out` if given."""
         where = {"memory_config": self.memory, "dtype": dtype} if out is None else {"optional_output_tensor": out}
         return ttnn.matmul(matrix, x, compute_kernel_config=self.exact, **where)
 
+    def select_to_norm(self, matrix, x):
+        """`select` for the norm that follows; spread for a single stream."""
+        channels = x.shape[-1]
+        if x.shape[0] > 1 or self._column_grid(channels) is None:
+            return self.select(matrix, x)
+        return ttnn.matmul(
+            matrix,
+            x,
+            program_config=self._column_matmul(channels, block=1),
+            memory_config=self.spread(channels),
+            compute_kernel_config=self.exact,
+        )
+
     def layer_norm(self, x, norm, residual=None):
-        """LayerNorm(x + residual) for the operands that upload_norm gave."""
+        """LayerNorm(x + residual) for the operands that upload_norm gave; spread like x, as residual must be."""
         weight, bias, epsilon = norm
+        program_config = None
+        if x.is_sharded():
+            program_config = ttnn.LayerNormShardedMultiCoreProgramConfig(
+                compute_with_storage_grid_size=self._column_grid(x.shape[-1]),
+                subblock_w=1,
+                block_h=self.rows // TILE,
+                block_w=1,
+                inplace=False,
+            )
         return ttnn.layer_norm(
             x,
             weight=weight,
             bias=bias,
             epsilon=epsilon,
             residual_input_tensor=residual,
-            memory_config=self.memory,
+            program_config=program_config,
+            memory_config=x.memory_config() if x.is_sharded() else self.memory,
             compute_kernel_config=self.precise,
         )
 
