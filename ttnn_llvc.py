@@ -4,6 +4,9 @@
 
 """LLVC in TTNN: everything between the samples that go in and the samples that come out runs on the device."""
 
+import re
+from contextlib import contextmanager
+
 import torch
 import ttnn
 
@@ -18,12 +21,22 @@ from tt.layout import Layout
 from tt.ops import TILE, Ops, upload
 from tt.synthesis import TtSynthesis
 
-# Offline conversion is the stream in chunks this long: the same samples, in device memory that does not grow.
-OFFLINE_CHUNK_FACTOR = 4
+# What the network needs of ttnn.open_device.
+DEVICE_PARAMS = {"l1_small_size": 32768}
+
+# The selections of a chunk grow with the square of its frames: longer chunks cost more than they save.
+MAX_FRAMES = 256
+
+# Offline conversion is the stream in chunks of about this many: the same samples, in memory that does not grow.
+OFFLINE_FRAMES = 64
 
 
 class UnsupportedOption(LLVCError):
     """A configuration that the reference computes and the device does not."""
+
+
+class DeviceMemoryError(LLVCError):
+    """Streams that do not fit into the device's memory."""
 
 
 def check_supported(config):
@@ -58,6 +71,7 @@ class TtLLVC:
             raise ValueError("the network is in training mode; call model.eval() first")
         self.device = device
         self.config = model.config
+        self.offline_chunk_factor = max(1, OFFLINE_FRAMES // model.config.dec_chunk_size)
         self.frontend = TtFrontend(device, model)
         self.encoder = TtEncoder(device, model.mask_gen.encoder)
         self.decoder = TtDecoder(device, model)
@@ -79,7 +93,7 @@ class TtLLVC:
 
     def convert(self, audio):
         """Converts whole signals [B, N] -> [B, N]."""
-        with self.stream(OFFLINE_CHUNK_FACTOR, audio.shape[0]) as stream:
+        with self.stream(self.offline_chunk_factor, audio.shape[0]) as stream:
             return torch.cat((stream.push(audio), stream.flush()), dim=1)
 
     def __call__(self, ops, rows, state):
@@ -97,18 +111,37 @@ class TtLLVCStream(ChunkedStream):
     """
 
     def __init__(self, model, chunk_factor=1, batch_size=1):
+        super().__init__(model.config, chunk_factor, batch_size)
+        most = MAX_FRAMES // model.config.dec_chunk_size
+        if chunk_factor > most:
+            raise UnsupportedOption(f"the TTNN network takes chunk factors up to {most}, not {chunk_factor}")
         self._model = model
         self._layout = layout = Layout(model.config, chunk_factor, batch_size)
         self._ops = ops = Ops(model.device, batch_size * layout.rows)
         self._framing = Framing(model.config, model.frontend.field, layout)
         shape = (batch_size, 1, layout.rows, self._framing.width)
-        self._rows = upload(model.device, torch.zeros(shape), dtype=ttnn.float32, memory=ops.memory)
-        self._state = {
-            "encoder": model.encoder.init_state(ops, layout),
-            "decoder": model.decoder.init_state(ops, layout),
-            "synthesis": model.synthesis.init_state(ops, layout),
-        }
-        super().__init__(model.config, chunk_factor, batch_size)
+        with self._memory_errors():
+            self._rows = upload(model.device, torch.zeros(shape), dtype=ttnn.float32, memory=ops.memory)
+            self._state = {
+                "encoder": model.encoder.init_state(ops, layout),
+                "decoder": model.decoder.init_state(ops, layout),
+                "synthesis": model.synthesis.init_state(ops, layout),
+            }
+        self.reset()
+
+    @contextmanager
+    def _memory_errors(self):
+        """Turns ttnn's out-of-memory errors into one line."""
+        try:
+            yield
+        except RuntimeError as error:
+            if not re.search("Out of Memory|beyond max L1 size|clash with L1 buffers", str(error)):
+                raise
+            memory = "DRAM" if "DRAM buffer" in str(error) else "L1"
+            raise DeviceMemoryError(
+                f"the device has too little {memory} for {self.batch_size} streams in chunks of "
+                f"{self._layout.windows} x {self._layout.config.chunk_len} samples; take fewer or shorter ones"
+            ) from None
 
     def _state_tensors(self):
         return [tensor for part in self._state.values() for tensor in part.tensors]
@@ -130,7 +163,8 @@ class TtLLVCStream(ChunkedStream):
         is_last = frames < self._layout.frames
         if is_last:  # frames that are not there count as zeros
             self._set_windows(windows, frames)
-        samples = ttnn.to_torch(self._model(self._ops, self._rows, self._state))
+        with self._memory_errors():
+            samples = ttnn.to_torch(self._model(self._ops, self._rows, self._state))
         if is_last:
             self._set_windows(windows, self._layout.frames)
         if others:

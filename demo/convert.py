@@ -9,13 +9,10 @@ import time
 import numpy as np
 import torch
 
-# Offline conversion is the stream in long chunks: the same samples, and memory does not grow with the file.
-OFFLINE_CHUNK_FACTOR = 64
-
 
 def convert_offline(backend, audio):
     """Converts samples [N] -> (samples [N], seconds of compute)."""
-    with backend.open_stream(OFFLINE_CHUNK_FACTOR) as stream:
+    with backend.open_stream(backend.offline_chunk_factor) as stream:
         start = time.perf_counter()
         converted = torch.cat((stream.push(audio[None]), stream.flush()), dim=1)[0]
         return converted, time.perf_counter() - start

@@ -21,7 +21,7 @@ class ChunkedStream(ABC):
     _convert(streams, samples)   samples [S, T + lookahead] -> audio [S, T], T a chunk or, at the end of a stream,
                                  the whole frames that are left; the next call's samples follow T further on
 
-    `streams` indexes the batch: slice(None) for all of it, or a list of stream numbers.
+    Its __init__ ends with reset(). `streams` indexes the batch: slice(None) for all of it, or a list of stream numbers.
     """
 
     def __init__(self, config, chunk_factor, batch_size):
@@ -33,7 +33,6 @@ class ChunkedStream(ABC):
         self.chunk_len = chunk_factor * config.chunk_len
         self.lookahead_len = config.lookahead_len
         self._closed = False
-        self.reset()
 
     @property
     def latency(self):
@@ -169,8 +168,9 @@ class LLVCStream(ChunkedStream):
     def __init__(self, model, chunk_factor=1, batch_size=1):
         if model.training:
             raise ValueError("the network is in training mode; call model.eval() first")
-        self._model = model
         super().__init__(model.config, chunk_factor, batch_size)
+        self._model = model
+        self.reset()
 
     @torch.inference_mode()
     def _restart(self, streams):

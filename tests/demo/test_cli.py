@@ -19,6 +19,7 @@ import soundfile
 import torch
 from support.golden import load_golden
 
+from demo import backend
 from demo.cli import DEFAULT_CHECKPOINT, main, parse_args
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -189,7 +190,6 @@ def test_wrong_flags_get_one_line(options, capsys):
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "-c", "{tmp}/none.json"], "no such configuration"),
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "-p", "{tmp}/none.pth"], "no such checkpoint"),
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "-c", "{root}/experiments/llvc/config.json"], "do not fit"),
-        (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "--backend", "ttnn"], "TTNN network is not part"),
     ],
 )
 def test_bad_input_gets_one_line_and_changes_nothing(tmp_path, small, speech, capsys, options, message):
@@ -201,6 +201,26 @@ def test_bad_input_gets_one_line_and_changes_nothing(tmp_path, small, speech, ca
     err = capsys.readouterr().err
     assert err.startswith("error: ") and err.count("\n") == 1 and message in err
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_ttnn_without_a_device(tmp_path, small, speech, capsys, monkeypatch):
+    options = [*small, "-i", str(speech), "-o", str(tmp_path / "out.wav"), "--backend", "ttnn"]
+    monkeypatch.setattr(backend, "has_card", lambda: False)
+    monkeypatch.delenv("TT_METAL_SIMULATOR", raising=False)
+    monkeypatch.delenv("TT_METAL_MOCK_CLUSTER_DESC_PATH", raising=False)
+    assert main(options) == 1
+    assert "needs a Tenstorrent card" in capsys.readouterr().err
+    monkeypatch.setenv("TT_METAL_MOCK_CLUSTER_DESC_PATH", "mock.yaml")
+    assert main(options) == 1
+    assert "a mock device computes nothing" in capsys.readouterr().err
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_auto_never_takes_a_mock_device(tmp_path, small, speech, capsys, monkeypatch):
+    monkeypatch.setattr(backend, "has_card", lambda: False)
+    monkeypatch.setenv("TT_METAL_MOCK_CLUSTER_DESC_PATH", "mock.yaml")
+    assert main([*small, "-i", str(speech), "-o", str(tmp_path / "out.wav"), "--backend", "auto"]) == 0
+    assert "backend: cpu (no Tenstorrent card found)" in capsys.readouterr().out
 
 
 def test_the_bundled_weights_do_not_stand_in_for_another_configuration(tmp_path, capsys):

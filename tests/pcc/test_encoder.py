@@ -9,7 +9,6 @@ from support.blocks import (
     BLOCK_PCC,
     CASES,
     CHUNKS,
-    DEVICE_PARAMS,
     activations,
     chunk_of,
     from_rows,
@@ -18,6 +17,7 @@ from support.blocks import (
 )
 
 from tt.encoder import TtEncoder
+from ttnn_llvc import DEVICE_PARAMS
 
 
 @pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)

@@ -11,7 +11,6 @@ from support.blocks import (
     BLOCK_PCC,
     CASES,
     CHUNKS,
-    DEVICE_PARAMS,
     activations,
     chunk_of,
     from_rows,
@@ -20,6 +19,7 @@ from support.blocks import (
 
 from tt.frontend import Framing, TtFrontend
 from tt.ops import upload
+from ttnn_llvc import DEVICE_PARAMS
 
 
 @pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)

@@ -4,13 +4,19 @@
 
 """The whole network on the device: streamed and offline, alone and in batches, from the first sample to the last."""
 
+from pathlib import Path
+
 import pytest
 import torch
-from support.blocks import CASES, DEVICE_PARAMS, NETWORK_PCC, golden, pcc, speech
+import ttnn
+from support.blocks import CASES, NETWORK_PCC, golden, pcc, speech
 
+from reference.checkpoint import CheckpointError
 from reference.llvc import LLVC
 from reference.streaming import LLVCStream
-from ttnn_llvc import TtLLVC, UnsupportedOption
+from ttnn_llvc import DEVICE_PARAMS, DeviceMemoryError, TtLLVC, UnsupportedOption
+
+ROOT = Path(__file__).resolve().parents[2]
 
 on_device = pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)
 BATCHES = [("llvc", n, batch_size) for n in (1, 2, 4) for batch_size in (3, 5, 8, 32)]
@@ -56,12 +62,13 @@ def test_stream_of_any_batch(device, case, measure, rung):
 
 
 @on_device
-@pytest.mark.parametrize("name", ["llvc", "llvc_nc"])
+@pytest.mark.parametrize("name", ["llvc", "llvc_nc", "readme_defaults"])
 def test_offline(device, name, measure, rung):
     model = golden(name).model
     audio = speech(name, 1, 1900 if rung == "simulator" else 16000)
-    value = TtLLVC.from_reference(device, model).convert(audio)
-    measure("offline", (name, 4, 1), [value], [offline(model, audio)], NETWORK_PCC)
+    tt_model = TtLLVC.from_reference(device, model)
+    value = tt_model.convert(audio)
+    measure("offline", (name, tt_model.offline_chunk_factor, 1), [value], [offline(model, audio)], NETWORK_PCC)
 
 
 @on_device
@@ -137,3 +144,45 @@ def test_unsupported_options_name_themselves():
         TtLLVC(None, golden("small").model)
     with pytest.raises(ValueError, match="training mode"):
         TtLLVC(None, LLVC(**golden("llvc").params).train())
+
+
+@on_device
+def test_long_chunks_are_refused(device):
+    tt_model = TtLLVC.from_reference(device, golden("llvc").model)
+    with pytest.raises(UnsupportedOption, match="chunk factors up to 19, not 20"):
+        tt_model.stream(20)
+    for arguments in ((0, 1), (1, 0), (1.5, 1)):
+        with pytest.raises(ValueError, match="must be a positive integer"):
+            tt_model.stream(*arguments)
+
+
+@on_device
+def test_too_little_memory_gets_one_line(device):
+    tt_model = TtLLVC.from_reference(device, golden("llvc").model)
+    hog = []
+    shape = [1, 1, 2**15, 2**14]  # 1 GB
+    with pytest.raises(RuntimeError, match="Out of Memory"):
+        while True:
+            hog.append(ttnn.allocate_tensor_on_device(ttnn.TensorSpec(shape, ttnn.bfloat16, ttnn.TILE_LAYOUT), device))
+    with pytest.raises(DeviceMemoryError, match="too little DRAM for 512 streams") as error:
+        tt_model.stream(4, 512)
+    assert "\n" not in str(error.value)
+    hog.clear()
+    with tt_model.stream() as stream:  # the device is fit for use
+        assert stream.push(torch.zeros(1, 300)).shape == (1, 208)
+
+
+def test_a_checkpoint_of_another_configuration(tmp_path):
+    path = tmp_path / "G.pth"
+    torch.save({"model": golden("llvc_nc").model.state_dict()}, path)
+    with pytest.raises(CheckpointError, match="do not fit the configuration"):
+        TtLLVC.from_checkpoint(None, path, ROOT / "experiments" / "llvc" / "config.json")
+
+
+@on_device
+def test_from_checkpoint(device, tmp_path):
+    path = tmp_path / "G.pth"
+    torch.save({"model": golden("llvc").model.state_dict()}, path)
+    tt_model = TtLLVC.from_checkpoint(device, path, ROOT / "experiments" / "llvc" / "config.json")
+    audio = speech("llvc", 1, 500)
+    assert pcc(tt_model.convert(audio), offline(golden("llvc").model, audio)) >= NETWORK_PCC

@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 import ttnn
-from support.blocks import DEVICE_PARAMS, golden, speech
+from support.blocks import golden, speech
 
-from ttnn_llvc import TtLLVC
+from ttnn_llvc import DEVICE_PARAMS, TtLLVC
 
 BUDGET = {"llvc": 140, "llvc_nc": 104, "readme_defaults": 180}  # programs per chunk
 

@@ -15,8 +15,6 @@ from reference.llvc import LLVC
 from tt.layout import Layout
 from tt.ops import Ops, upload
 
-DEVICE_PARAMS = {"l1_small_size": 32768}
-
 # configuration, chunk factor, batch size; chunks in a row are CHUNKS
 CASES = [("llvc", 1, 1), ("llvc", 2, 1), ("llvc", 1, 2), ("llvc", 2, 2), ("llvc_nc", 1, 1), ("readme_defaults", 1, 1)]
 CHUNKS = 3

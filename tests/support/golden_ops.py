@@ -75,7 +75,7 @@ def _call(operation, *args, **kwargs):
         result = _run(operation, *args, **kwargs)
         targets = [args[1]] if name == "copy_host_to_device_tensor" else _flat(result)
         for target, target_value in zip(targets, _flat(value), strict=False):
-            if _on_device(target):
+            if target_value is not None and _on_device(target):
                 _store(target, target_value)
         return result
     finally:
@@ -135,6 +135,7 @@ def _slice(x, start, end, **_):
 
 RULES = {
     "from_torch": lambda x, *_, **__: x,
+    "allocate_tensor_on_device": lambda *_, **__: None,  # holds nothing that could be read
     "copy_host_to_device_tensor": lambda x, *_, **__: x,
     "clone": lambda x, **_: x,
     "linear": _linear,
