@@ -25,7 +25,7 @@ from tt.synthesis import TtSynthesis
 DEVICE_PARAMS = {"l1_small_size": 32768}
 
 # The selections of a chunk grow with the square of its frames: longer chunks cost more than they save.
-MAX_FRAMES = 256
+MAX_FRAMES = 320
 
 # Offline conversion is the stream in chunks of about this many: the same samples, in memory that does not grow.
 OFFLINE_FRAMES = 64
@@ -117,7 +117,7 @@ class TtLLVCStream(ChunkedStream):
             raise UnsupportedOption(f"the TTNN network takes chunk factors up to {most}, not {chunk_factor}")
         self._model = model
         self._layout = layout = Layout(model.config, chunk_factor, batch_size)
-        self._ops = ops = Ops(model.device, batch_size * layout.rows)
+        self._ops = ops = Ops(model.device, layout.total_rows, layout.working_set)
         self._framing = Framing(model.config, model.frontend.field, layout)
         shape = (batch_size, 1, layout.rows, self._framing.width)
         with self._memory_errors():

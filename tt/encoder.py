@@ -101,8 +101,8 @@ class TtEncoder:
         return EncoderState(
             history=ops.state((layout.batch_size, 1, history_rows, self.channels)),
             past=ops.state((layout.batch_size, layers * PAST_TAPS, rows, self.channels)),
-            next_history=ops.selection(next_history.matrix, 1),
-            next_past=ops.selection(next_past.matrix, 1),
+            next_history=ops.selection(next_history.matrix, layout.batch_size),
+            next_past=ops.selection(next_past.matrix, layout.batch_size),
             pick_past=pick_past,
             pick_present=pick_present,
         )

@@ -11,7 +11,7 @@ padding rows does not matter: every shift of frames is a selection that never re
 
 from dataclasses import dataclass
 
-from reference.config import LLVCConfig
+from reference.config import ENCODER_KERNEL_SIZE, LLVCConfig
 
 from .ops import round_up
 
@@ -42,3 +42,16 @@ class Layout:
         """The row of a frame."""
         window, offset = divmod(frame, self.config.dec_chunk_size)
         return window * self.window_rows + offset
+
+    @property
+    def total_rows(self):
+        return self.batch_size * self.rows
+
+    @property
+    def working_set(self):
+        """Bytes of the activations that exist at one time, at their most: at the end of the encoder."""
+        layers = self.config.num_enc_layers
+        history = round_up((ENCODER_KERNEL_SIZE - 1) * (2**layers - 1))
+        past = (ENCODER_KERNEL_SIZE - 1) * layers * self.rows
+        with_inputs = history + layers * self.rows
+        return 2 * self.batch_size * self.config.enc_dim * (history + 2 * past + with_inputs)

@@ -8,9 +8,13 @@ import torch
 import ttnn
 
 TILE = 32
+TILE_BYTES = 2 * TILE * TILE  # bfloat16
 
-# Up to this many rows (streams x tile rows of their chunk) activations and constants live in L1.
-L1_ROWS = 128
+# Up to this many rows (streams x tile rows of their chunk) work is spread over cores by columns.
+FEW_ROWS = 256
+
+# Activations and state live in L1 up to this size in all (an N150 has 87 MB of it, weights and programs included).
+L1_WORKING_SET = 16 * 2**20
 # A constant of more bytes than this stays in DRAM: it is read once per chunk.
 L1_CONSTANT_BYTES = 2**20
 
@@ -54,16 +58,16 @@ def dense_projection(conv):
 
 
 class Ops:
-    """The few operations of the network, for activations of `rows` rows in all.
+    """The few operations of the network, for activations of `rows` rows and `working_set` bytes in all.
 
     Arithmetic is HiFi4 with float32 accumulation; a selection (a product with a 0/1 matrix) is exact in HiFi2.
     """
 
-    def __init__(self, device, rows):
+    def __init__(self, device, rows, working_set):
         self.device = device
         self.rows = rows
-        self.memory = ttnn.L1_MEMORY_CONFIG if rows <= L1_ROWS else ttnn.DRAM_MEMORY_CONFIG
-        self.many_rows = rows > L1_ROWS
+        self.memory = ttnn.L1_MEMORY_CONFIG if working_set <= L1_WORKING_SET else ttnn.DRAM_MEMORY_CONFIG
+        self.many_rows = rows > FEW_ROWS
         self.grid = device.compute_with_storage_grid_size()
         self.precise = self._compute_config(ttnn.MathFidelity.HiFi4)
         self.exact = self._compute_config(ttnn.MathFidelity.HiFi2)
@@ -86,8 +90,11 @@ class Ops:
 
     def selection(self, matrix, batch_size):
         """A 0/1 matrix [M, K] as the left operand of `select`, for every stream of a batch."""
-        # One copy per stream spreads short matrices over cores; tall ones spread by themselves.
-        copies = batch_size if matrix.shape[0] < TALL_SELECTION else 1
+        # A copy per stream spreads short matrices over cores. Tall ones spread by themselves, as long as a core can
+        # hold its rows of the one copy.
+        rows, columns = (size // TILE for size in matrix.shape)
+        share = -(-rows // (self.grid.x * self.grid.y)) * columns * TILE_BYTES
+        copies = 1 if matrix.shape[0] >= TALL_SELECTION and share <= L1_CONSTANT_BYTES else batch_size
         memory = ttnn.DRAM_MEMORY_CONFIG if matrix.numel() * 2 > L1_CONSTANT_BYTES else self.memory
         return upload(self.device, matrix.expand(copies, 1, *matrix.shape), memory=memory)
 

@@ -91,4 +91,4 @@ def from_rows(tensor, layout):
 
 def ops_for(device, layout):
     """The Ops of streams of this layout."""
-    return Ops(device, layout.batch_size * layout.rows)
+    return Ops(device, layout.total_rows, layout.working_set)

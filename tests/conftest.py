@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Prints what device tests measured as tables at the end of a run, with the rung it was measured on."""
+
+from importlib.metadata import version
+
+import pytest
+import torch
+from support.blocks import pcc
+from support.rung import DESCRIPTION, RUNG
+
+PCC_HEAD = "block                  configuration     n   B  worst PCC   max error      peak"
+PROGRAM_HEAD = "configuration     n   B  block       programs  L1 per core at most (B)  what"
+TABLES = {PCC_HEAD: [], PROGRAM_HEAD: []}
+
+
+@pytest.fixture
+def measure():
+    """measure(block, case, values, expected, least): tabulates worst PCC and largest error, asserts PCC >= least.
+
+    values and expected are lists, one entry per chunk.
+    """
+
+    def measure_(block, case, values, expected, least):
+        worst = min(pcc(value, e) for value, e in zip(values, expected, strict=True))
+        value, target = torch.cat([v.flatten() for v in values]), torch.cat([e.flatten() for e in expected])
+        error, peak = float((value - target).abs().max()), float(target.abs().max())
+        name, chunk_factor, batch_size = case
+        row = f"{block:22} {name:16} {chunk_factor:>2} {batch_size:>3} {worst:10.6f} {error:11.3g} {peak:9.3g}"
+        TABLES[PCC_HEAD].append(row)
+        assert worst >= least, f"{block}: PCC {worst} on {RUNG}"
+
+    return measure_
+
+
+@pytest.fixture
+def tabulate_programs():
+    """tabulate_programs(case, block, programs, peak, what): a row of the table of programs per chunk."""
+
+    def tabulate(case, block, programs, peak, what):
+        name, chunk_factor, batch_size = case
+        row = f"{name:16} {chunk_factor:>2} {batch_size:>3}  {block:10} {programs:>9}  {peak:>23}  {what}"
+        TABLES[PROGRAM_HEAD].append(row)
+
+    return tabulate
+
+
+def pytest_terminal_summary(terminalreporter):
+    for head, rows in TABLES.items():
+        if rows:
+            terminalreporter.section(f"measured on {DESCRIPTION[RUNG]}, ttnn {version('ttnn')}")
+            for line in (head, *rows):
+                terminalreporter.write_line(line)
