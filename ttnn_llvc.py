@@ -152,7 +152,7 @@ class TtLLVCStream(ChunkedStream):
         keep[streams] = 0
         keep = upload(self._model.device, keep.reshape(-1, 1, 1, 1), memory=self._ops.memory)
         for state in self._state_tensors():
-            ttnn.multiply(state, keep, output_tensor=state)
+            ttnn.where(keep, state, 0.0, output_tensor=state)  # a product would keep what is not finite
 
     def _convert(self, streams, samples):
         rows = self._framing(streams, samples)

@@ -9,6 +9,7 @@ keys, and the queries are the first tiles. One selection makes all windows from 
 table; frames of the chunk]; it picks a frame's row and its position's row and so adds them on the way.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,7 @@ import ttnn
 
 from reference.config import NUM_HEADS
 
+from .layout import Layout
 from .ops import Selection, dense_projection, round_up, upload, upload_linear, upload_norm
 
 
@@ -32,9 +34,9 @@ class WindowState:
 
 @dataclass
 class DecoderState:
-    layout: object
+    layout: Layout
     layers: list  # WindowState per layer, the first one of memory and target together
-    windows_of: callable  # frames of a last chunk -> host matrix for the first layer's `windows`
+    windows_of: Callable  # frames of a last chunk -> host matrix for the first layer's `windows`
 
     @property
     def tensors(self):
@@ -50,7 +52,6 @@ class TtDecoder:
     def __init__(self, device, model):
         mask_gen = model.mask_gen
         decoder = mask_gen.decoder
-        self.config = model.config
         self.dim = decoder.dim
         self.positions = decoder.pos_enc.pe[0] if decoder.use_pos_enc else None
         label = model.label_embedding().detach()

@@ -4,24 +4,12 @@
 
 """Projections and decoder on the device, windows reaching into the chunks before."""
 
-import pytest
-from support.blocks import (
-    BLOCK_PCC,
-    CASES,
-    CHUNKS,
-    activations,
-    chunk_of,
-    from_rows,
-    ops_for,
-    to_rows,
-)
+from support.blocks import BLOCK_PCC, CHUNKS, activations, chunk_of, for_all_cases, from_rows, ops_for, to_rows
 
 from tt.decoder import TtDecoder
-from ttnn_llvc import DEVICE_PARAMS
 
 
-@pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)
-@pytest.mark.parametrize("case", CASES, ids=str)
+@for_all_cases
 def test_decoder(device, case, measure):
     a = activations(*case)
     layout, ops = a.layout, ops_for(device, a.layout)

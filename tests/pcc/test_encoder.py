@@ -4,29 +4,27 @@
 
 """The encoder on the device, its history carried from chunk to chunk."""
 
-import pytest
 from support.blocks import (
     BLOCK_PCC,
-    CASES,
     CHUNKS,
     activations,
     chunk_of,
+    for_all_cases,
     from_rows,
+    on_device,
     ops_for,
     to_rows,
 )
 
 from tt.encoder import TtEncoder
-from ttnn_llvc import DEVICE_PARAMS
 
 
-@pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)
-@pytest.mark.parametrize("case", CASES, ids=str)
+@for_all_cases
 def test_encoder(device, case, measure):
     check_encoder(device, case, CHUNKS, measure)
 
 
-@pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)
+@on_device
 def test_longer_than_the_longest_context(device, measure):
     """24 chunks of 13 frames; the last layer looks back 256 frames."""
     check_encoder(device, ("llvc", 1, 1), 24, measure)

@@ -4,26 +4,15 @@
 
 """Framing, prenet and in_conv on the device, from the start of the stream."""
 
-import pytest
 import torch
 import ttnn
-from support.blocks import (
-    BLOCK_PCC,
-    CASES,
-    CHUNKS,
-    activations,
-    chunk_of,
-    from_rows,
-    ops_for,
-)
+from support.blocks import BLOCK_PCC, CHUNKS, activations, chunk_of, for_all_cases, from_rows, ops_for
 
 from tt.frontend import Framing, TtFrontend
 from tt.ops import upload
-from ttnn_llvc import DEVICE_PARAMS
 
 
-@pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)
-@pytest.mark.parametrize("case", CASES, ids=str)
+@for_all_cases
 def test_frontend(device, case, measure):
     a = activations(*case)
     layout, lookahead = a.layout, a.model.config.lookahead_len

@@ -9,16 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 import ttnn
-from support.blocks import CASES, NETWORK_PCC, golden, pcc, speech
+from support.blocks import NETWORK_PCC, for_all_cases, golden, on_device, pcc, speech
 
 from reference.checkpoint import CheckpointError
 from reference.llvc import LLVC
 from reference.streaming import LLVCStream
-from ttnn_llvc import DEVICE_PARAMS, DeviceMemoryError, TtLLVC, UnsupportedOption
+from ttnn_llvc import DeviceMemoryError, TtLLVC, UnsupportedOption
 
 ROOT = Path(__file__).resolve().parents[2]
 
-on_device = pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)
 BATCHES = [("llvc", n, batch_size) for n in (1, 2, 4) for batch_size in (3, 5, 8, 32)]
 
 
@@ -47,8 +46,7 @@ def check_stream(device, case, measure):
     measure("stream", case, [value[:, s] for s in spans], [expected[:, s] for s in spans], NETWORK_PCC)
 
 
-@on_device
-@pytest.mark.parametrize("case", CASES, ids=str)
+@for_all_cases
 def test_stream(device, case, measure):
     check_stream(device, case, measure)
 
@@ -117,6 +115,18 @@ def test_flush_begins_anew(device):
     with TtLLVC.from_reference(device, model).stream() as stream:
         first = torch.cat((stream.push(audio), stream.flush()), dim=1)
         assert torch.equal(first, torch.cat((stream.push(audio), stream.flush()), dim=1))
+
+
+@on_device
+def test_a_reset_clears_what_is_not_finite(device):
+    audio = torch.cat((torch.full((1, 500), 3e38), torch.full((1, 500), -3e38)), dim=1)
+    speech_ = speech("llvc", 1, 300)
+    with TtLLVC.from_reference(device, golden("llvc").model).stream() as stream:
+        stream.push(audio)
+        stream.reset()
+        after = torch.cat((stream.push(speech_), stream.flush()), dim=1)
+        assert torch.equal(after, torch.cat((stream.push(speech_), stream.flush()), dim=1))
+        assert torch.isfinite(after).all()
 
 
 @on_device

@@ -4,24 +4,12 @@
 
 """Mask, out_conv and overlap-add on the device, frames of the chunk before reaching into this one."""
 
-import pytest
-from support.blocks import (
-    BLOCK_PCC,
-    CASES,
-    CHUNKS,
-    activations,
-    chunk_of,
-    from_rows,
-    ops_for,
-    to_rows,
-)
+from support.blocks import BLOCK_PCC, CHUNKS, activations, chunk_of, for_all_cases, from_rows, ops_for, to_rows
 
 from tt.synthesis import TtSynthesis
-from ttnn_llvc import DEVICE_PARAMS
 
 
-@pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)
-@pytest.mark.parametrize("case", CASES, ids=str)
+@for_all_cases
 def test_synthesis(device, case, measure):
     a = activations(*case)
     layout, ops, L = a.layout, ops_for(device, a.layout), a.model.config.L

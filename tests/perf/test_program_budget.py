@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 import ttnn
-from support.blocks import golden, speech
+from support.blocks import golden, on_device, speech
 
-from ttnn_llvc import DEVICE_PARAMS, TtLLVC
+from ttnn_llvc import TtLLVC
 
 BUDGET = {"llvc": 140, "llvc_nc": 104, "readme_defaults": 180}  # programs per chunk
 
@@ -28,7 +28,7 @@ def capture(device, run):
     return result, [name.split("::")[-1] for name in calls if name.endswith("Operation")], usage.peak_total
 
 
-@pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)
+@on_device
 @pytest.mark.parametrize(
     "case",
     [("llvc", n, batch_size) for batch_size in (1, 8) for n in (1, 2, 4)]
@@ -58,7 +58,7 @@ def test_programs_per_chunk(device, case, tabulate_programs):
     assert 0 < len(whole[0]) <= BUDGET[name]
 
 
-@pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)
+@on_device
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_transfers_and_compilations_per_chunk(device, batch_size, monkeypatch):
     """One transfer each way per chunk whatever the batch, and nothing compiled after the first."""

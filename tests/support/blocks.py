@@ -7,6 +7,7 @@
 from dataclasses import dataclass
 from functools import cache
 
+import pytest
 import torch
 import ttnn
 from support.golden import load_golden
@@ -14,6 +15,7 @@ from support.golden import load_golden
 from reference.llvc import LLVC
 from tt.layout import Layout
 from tt.ops import Ops, upload
+from ttnn_llvc import DEVICE_PARAMS
 
 # configuration, chunk factor, batch size; chunks in a row are CHUNKS
 CASES = [("llvc", 1, 1), ("llvc", 2, 1), ("llvc", 1, 2), ("llvc", 2, 2), ("llvc_nc", 1, 1), ("readme_defaults", 1, 1)]
@@ -23,6 +25,13 @@ BLOCK_PCC = 0.9995
 NETWORK_PCC = 0.999
 
 golden = cache(load_golden)
+
+on_device = pytest.mark.parametrize("device_params", [DEVICE_PARAMS], indirect=True)
+
+
+def for_all_cases(test):
+    """Runs a device test for every case of CASES."""
+    return on_device(pytest.mark.parametrize("case", CASES, ids=str)(test))
 
 
 def pcc(value, expected):
