@@ -25,7 +25,11 @@ import pytest
 from tests.scripts.common import anything  # tt-metal has a package of this name
 
 @pytest.fixture
-def device():
+def device_params(request):
+    return getattr(request, "param", {})
+
+@pytest.fixture
+def device(device_params):
     return "the device of tt-metal"
 """
 
