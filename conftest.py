@@ -38,6 +38,25 @@ if RUNG == "mock":
     mock_device.set_up(_mock_folder.name)
 
 
+MARKERS = {
+    "reference": "rung 1: runs on the CPU alone",
+    "mock": "rung 2: a device test, on the mock device",
+    "simulator": "rung 3: a device test, on the simulated Wormhole",
+    "card": "rung 4: a device test, on a card",
+}
+
+
+def pytest_configure(config):
+    for name, meaning in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        on_device = "device" in getattr(item, "fixturenames", ())
+        item.add_marker((RUNG if RUNG in MARKERS else "card") if on_device else "reference")
+
+
 def pytest_report_header():
     return f"LLVC device tests run on: {DESCRIPTION[RUNG]}"
 
