@@ -163,10 +163,12 @@ class TtLLVCStream(ChunkedStream):
         is_last = frames < self._layout.frames
         if is_last:  # frames that are not there count as zeros
             self._set_windows(windows, frames)
-        with self._memory_errors():
-            samples = ttnn.to_torch(self._model(self._ops, self._rows, self._state))
-        if is_last:
-            self._set_windows(windows, self._layout.frames)
+        try:
+            with self._memory_errors():
+                samples = ttnn.to_torch(self._model(self._ops, self._rows, self._state))
+        finally:
+            if is_last:
+                self._set_windows(windows, self._layout.frames)
         if others:
             self._put_back(streams, others)
         layout = self._layout

@@ -4,7 +4,8 @@
 
 """Audio files in and out: whatever libsndfile reads, as mono at the network's sample rate."""
 
-import math
+import os
+from fractions import Fraction
 from pathlib import Path
 
 import soundfile
@@ -19,8 +20,9 @@ from .files import replacing
 FORMATS = {f".{name.lower()}": name for name in soundfile.available_formats() if name != "RAW"}
 FORMATS |= {".aif": "AIFF", ".aifc": "AIFF", ".oga": "OGG", ".opus": "OGG", ".snd": "AU"}
 
-# Samples of the resampling kernel (0.5 GB): rates without a common divisor would need one of many gigabytes.
-MAX_RESAMPLING_KERNEL = 2**27
+# Rates are resampled by a ratio of whole numbers no larger than this below the line: exact for all usual rates, to
+# within a millionth for odd ones, whose exact ratio would take gigabytes of filter.
+MAX_RATIO = 2000
 
 
 class AudioError(LLVCError):
@@ -39,31 +41,49 @@ def read_audio(path, sample_rate):
     AudioError if it is missing, not audio, damaged, empty, not finite or at a rate that cannot be resampled.
     """
     path = Path(path)
-    if not path.exists():
-        raise AudioError(f"{path}: no such file; name an audio file or a folder with -i")
     try:
-        with soundfile.SoundFile(path) as file:
-            rate, promised = file.samplerate, file.frames
-            samples = torch.from_numpy(file.read(dtype="float32", always_2d=True))
+        if not path.is_file():
+            what = "no such file" if not path.exists() else "not a file"
+            raise AudioError(f"{path}: {what}; name an audio file or a folder with -i")
+        # Opened here, because soundfile does not take every file name, and handed over as a descriptor, because it
+        # swallows an interrupt while it reads through a Python file.
+        with path.open("rb", buffering=0) as raw:
+            _check_complete(path, raw)
+            with soundfile.SoundFile(raw.fileno(), closefd=False) as file:
+                rate, promised = file.samplerate, file.frames
+                samples = torch.from_numpy(file.read(dtype="float32", always_2d=True))
     except soundfile.LibsndfileError as error:
         reason = error.error_string.strip().rstrip(".")
         raise AudioError(f"{path}: not an audio file that can be read ({reason})") from None
-    except (OSError, TypeError, ValueError, MemoryError) as error:
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (TypeError, ValueError, MemoryError) as error:
+        if isinstance(error, AudioError):
+            raise
         raise AudioError(f"{path}: cannot be read ({error})") from None
     if len(samples) == 0:
         raise AudioError(f"{path}: holds no samples")
     if len(samples) < promised:
         raise AudioError(f"{path}: damaged, ends after {len(samples)} of {promised} samples")
-    if not torch.isfinite(samples).all():
-        raise AudioError(f"{path}: holds samples that are not finite numbers")
-    return _resample(samples.mean(dim=1), rate, sample_rate, path)
+    ratio = Fraction(sample_rate, rate).limit_denominator(MAX_RATIO)
+    if ratio == 0:
+        raise AudioError(f"{path}: a rate of {rate} Hz is too high; resample it first")
+    mono = samples.double().mean(dim=1).float()
+    mono = torchaudio.functional.resample(mono, ratio.denominator, ratio.numerator)
+    if not torch.isfinite(samples).all() or not torch.isfinite(mono).all():
+        raise AudioError(f"{path}: holds samples that are not finite numbers, or too large")
+    return mono
 
 
-def _resample(samples, rate, sample_rate, path):
-    divisor = math.gcd(rate, sample_rate)
-    if (rate // divisor) * (sample_rate // divisor) > MAX_RESAMPLING_KERNEL:
-        raise AudioError(f"{path}: its rate of {rate} Hz has no common ratio to {sample_rate} Hz; resample it first")
-    return torchaudio.functional.resample(samples, rate, sample_rate)
+def _check_complete(path, raw):
+    """Raises AudioError for a WAV file that ends before its header says: libsndfile takes what there is."""
+    header = raw.read(8)
+    size = raw.seek(0, os.SEEK_END)
+    raw.seek(0)
+    promised = int.from_bytes(header[4:], "little") + len(header)
+    # Programs that write to a pipe cannot know the size and leave 0 or the largest number.
+    if header[:4] == b"RIFF" and size + 1 < promised < 0xFFFFFF00:
+        raise AudioError(f"{path}: damaged, ends after {size} of {promised} bytes")
 
 
 def check_writable(path):
@@ -93,7 +113,10 @@ def write_audio(path, audio, sample_rate):
         subtype = "OPUS"
     with replacing(path) as temporary:
         try:
-            soundfile.write(temporary, audio.clamp(-1, 1).numpy(), sample_rate, format=container, subtype=subtype)
+            with temporary.open("w+b", buffering=0) as raw:
+                options = {"samplerate": sample_rate, "channels": 1, "format": container, "subtype": subtype}
+                with soundfile.SoundFile(raw.fileno(), "w", closefd=False, **options) as file:
+                    file.write(audio.clamp(-1, 1).numpy())
         except soundfile.LibsndfileError as error:
             raise AudioError(f"{path}: cannot be written ({error.error_string.strip().rstrip('.')})") from None
     return int((audio.abs() >= 1).sum())

@@ -28,7 +28,7 @@ class Backend:
     """A network that is ready to convert.
 
     open_stream(chunk_factor) gives a ChunkedStream for one voice. Offline conversion is the stream in chunks of
-    offline_chunk_factor: the same samples, and memory does not grow with the file.
+    offline_chunk_factor: the same samples, and the network's memory does not grow with the file.
     """
 
     name: str

@@ -6,6 +6,7 @@
 
 import argparse
 import json
+import os
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -33,10 +34,10 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} (--help lists the options)\n")
 
 
-def _count(minimum):
+def _count(minimum, maximum=9999):
     def parse(text):
-        if not text.isdecimal() or int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {minimum}")
+        if not text.isdecimal() or len(text) > 4 or not minimum <= int(text) <= maximum:
+            raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number from {minimum} to {maximum}")
         return int(text)
 
     return parse
@@ -100,7 +101,12 @@ def plan(args):
             raise LLVCError("--plot draws one file; name one with -i instead of a folder")
         if target.suffix.lower() in FORMATS and not target.is_dir() or target.is_file():
             raise AudioError(f"{target}: -i is a folder, so name a folder with -o")
-        sources = [p for p in find_audio_files(source) if target == source or target not in p.parents]
+        inside = os.path.realpath(target) != os.path.realpath(source)
+        sources = [
+            path
+            for path in find_audio_files(source)
+            if not (inside and Path(os.path.realpath(target)) in Path(os.path.realpath(path)).parents)
+        ]
         pairs = [(path, target / path.relative_to(source)) for path in sources]
         if not pairs:
             raise AudioError(f"{source}: no audio files in this folder")
@@ -108,9 +114,10 @@ def plan(args):
         check_writable(target)
         pairs = [(source, target)]
     outputs = [output for _, output in pairs] + [Path(path) for path in (args.plot, args.json) if path]
-    if len({path.resolve() for path in outputs}) < len(outputs):
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
         raise LLVCError("two outputs have the same name; give -o, --plot and --json a file each")
-    inputs = {_file_id(path) for path, _ in pairs} | {_file_id(locate(args.checkpoint_path))}
+    others = (locate(args.checkpoint_path), locate(args.config_path), BUNDLED_CHECKPOINT)
+    inputs = {_file_id(path) for path in (*(path for path, _ in pairs), *others)}
     for output in outputs:
         if output.exists() and _file_id(output) in inputs:
             raise LLVCError(f"{output}: is an input and would be overwritten; name another output")
@@ -186,11 +193,13 @@ def run(args):
         for source, target in pairs if single else tqdm(pairs, unit="file"):
             try:
                 done.append(convert_file(backend, source, target, sample_rate, args))
-            except LLVCError as error:
+            except (LLVCError, OSError, ValueError, RuntimeError, MemoryError) as error:
                 if single:
                     raise
-                failed.append({"input": str(source), "error": str(error)})
-                tqdm.write(f"error: {error}", file=sys.stderr)
+                # Whatever is wrong with one file, the others are not lost.
+                message = _one_line(error if isinstance(error, LLVCError) else f"{source}: {error}")
+                failed.append({"input": str(source), "error": message})
+                tqdm.write(f"error: {message}", file=sys.stderr)
         if args.json:
             summary = {
                 "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -213,9 +222,19 @@ def run(args):
 
 def main(argv=None):
     """Runs the demo with these arguments, the command line's by default; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a file name may be no text
     args = parse_args(argv)
     try:
         return run(args)
     except LLVCError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        message = _one_line(error)
+    except OSError as error:
+        message = _one_line(f"{error.filename}: {error.strerror}" if error.filename else error)
+    print(f"error: {message}", file=sys.stderr)
+    return 1
+
+
+def _one_line(message):
+    return " ".join(str(message).splitlines())

@@ -13,6 +13,8 @@ from matplotlib import mlab
 
 from .files import replacing
 
+WINDOW = 512  # samples of a spectrogram's column
+
 
 def plot_conversion(path, audio, converted, sample_rate, title):
     """Draws samples [N] in and out, on one time axis, into a PNG file. FileError if it cannot be written."""
@@ -21,8 +23,8 @@ def plot_conversion(path, audio, converted, sample_rate, title):
     for name, samples, (wave, spectrum) in (("input", audio, axes[:2]), ("output", converted, axes[2:])):
         wave.plot(seconds, samples, linewidth=0.4)
         wave.set(ylabel=name, ylim=(-1, 1))
-        window = min(512, len(samples))
-        power, frequencies, times = mlab.specgram(samples, NFFT=window, noverlap=window * 3 // 4, Fs=sample_rate)
+        padded = np.pad(samples, (0, max(0, 2 * WINDOW - len(samples))))
+        power, frequencies, times = mlab.specgram(padded, NFFT=WINDOW, noverlap=WINDOW * 3 // 4, Fs=sample_rate)
         decibels = 10 * np.log10(np.maximum(power, 1e-12))
         spectrum.pcolormesh(times, frequencies, decibels, vmin=-110, vmax=-30, cmap="magma", shading="nearest")
         spectrum.set_ylabel("Hz")

@@ -12,6 +12,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
+from .config import ConfigError
 from .errors import LLVCError
 from .llvc import LLVC
 
@@ -27,15 +28,17 @@ def load_state_dict(path):
     Nothing in the file is executed. CheckpointError if it is missing, damaged, refused or holds no weights.
     """
     path = Path(path)
-    if not path.is_file():
-        what = "is a folder, not a checkpoint" if path.is_dir() else "no such checkpoint"
-        raise CheckpointError(f"{path}: {what}; name one with -p")
     try:
+        if not path.is_file():
+            what = "is a folder, not a checkpoint" if path.is_dir() else "no such checkpoint"
+            raise CheckpointError(f"{path}: {what}; name one with -p")
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what they say of a damaged file, the error says better
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
     except pickle.UnpicklingError as error:
@@ -56,7 +59,10 @@ def load_state_dict(path):
 
 def check_state_dict(state_dict, expected, path):
     """Raises CheckpointError unless state_dict has exactly the names, shapes and kinds of expected, all finite."""
-    missing, extra = sorted(expected.keys() - state_dict.keys()), sorted(map(str, state_dict.keys() - expected.keys()))
+    missing, extra = (
+        sorted(expected.keys() - state_dict.keys()),
+        sorted(map(_shown, state_dict.keys() - expected.keys())),
+    )
     if missing or extra:
         faults = [
             f"{len(names)} {what} ({names[0]}{', ...' if len(names) > 1 else ''})"
@@ -66,7 +72,8 @@ def check_state_dict(state_dict, expected, path):
         raise CheckpointError(f"{path}: its weights do not fit the configuration: {' and '.join(faults)}")
     for name, tensor in expected.items():
         value = state_dict[name]
-        if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+        ordinary = isinstance(value, torch.Tensor) and value.layout == torch.strided and value.device.type == "cpu"
+        if not ordinary or value.is_nested:
             raise CheckpointError(f"{path}: {name} is no ordinary tensor")
         if value.shape != tensor.shape:
             raise CheckpointError(
@@ -78,13 +85,22 @@ def check_state_dict(state_dict, expected, path):
             raise CheckpointError(f"{path}: {name} holds values that are not finite; download it again")
 
 
+def _shown(name):
+    """A name from a file as it may be printed: on one line, not too long."""
+    name = str(name)
+    return name if name.isprintable() and len(name) <= 80 else repr(name[:80])
+
+
 def load_model(path, config):
     """The network of this LLVCConfig with the weights of this checkpoint, in eval mode and float32.
 
     CheckpointError if the checkpoint cannot be read (see load_state_dict) or does not fit exactly.
     """
     state_dict = load_state_dict(path)
-    model = LLVC.from_config(config)
+    try:
+        model = LLVC.from_config(config)
+    except (RuntimeError, MemoryError):
+        raise ConfigError("the network of this configuration does not fit into memory") from None
     check_state_dict(state_dict, model.state_dict(), path)
     model.load_state_dict(state_dict)
     return model

@@ -17,6 +17,10 @@ ENCODER_KERNEL_SIZE = 3
 POSITIONAL_ROWS = 200
 
 
+MAX_SIZE = 8192  # of any field: far above every useful network, and small enough to compute with
+MAX_SAMPLE_RATE = 768_000
+
+
 class ConfigError(LLVCError):
     """A configuration that no LLVC network can have."""
 
@@ -26,9 +30,13 @@ def _require(condition, message):
         raise ConfigError(message)
 
 
-def _require_int(owner, name, minimum):
+def _is_size(value):
+    return type(value) is int and 1 <= value <= MAX_SIZE
+
+
+def _require_size(owner, name):
     value = getattr(owner, name)
-    _require(type(value) is int and value >= minimum, f"{name} must be an integer of at least {minimum}, not {value!r}")
+    _require(_is_size(value), f"{name} must be an integer from 1 to {MAX_SIZE}, not {value!r}")
 
 
 def _require_bool(owner, name):
@@ -78,8 +86,8 @@ class ConvNetConfig:
         for name in ("out_channels", "kernel_sizes", "dilations"):
             values = getattr(self, name)
             _require(
-                isinstance(values, (list, tuple)) and all(type(v) is int and v >= 1 for v in values),
-                f"{name} must be a list of positive integers, not {values!r}",
+                isinstance(values, (list, tuple)) and len(values) <= MAX_SIZE and all(map(_is_size, values)),
+                f"{name} must be a list of integers from 1 to {MAX_SIZE}, not {values!r}",
             )
             object.__setattr__(self, name, tuple(values))
         for name in ("combine_residuals", "skip_connection"):
@@ -136,10 +144,10 @@ class LLVCConfig:
         if not isinstance(self.convnet_config, ConvNetConfig):
             prenet = _from_params(ConvNetConfig, self.convnet_config, "convnet_config")
             object.__setattr__(self, "convnet_config", prenet)
-        for name in ("L", "enc_dim", "num_enc_layers", "dec_dim", "dec_buf_len", "num_dec_layers"):
-            _require_int(self, name, 1)
-        for name in ("label_len", "dec_chunk_size", "out_buf_len"):
-            _require_int(self, name, 1)
+        for name in ("label_len", "L", "enc_dim", "num_enc_layers", "dec_dim", "num_dec_layers"):
+            _require_size(self, name)
+        for name in ("dec_buf_len", "dec_chunk_size", "out_buf_len"):
+            _require_size(self, name)
         for name in ("use_pos_enc", "skip_connection", "proj", "lookahead"):
             _require_bool(self, name)
         _require_probability(self, "decoder_dropout")
@@ -195,12 +203,13 @@ def load_config(path):
         raise ConfigError(f"{path}: no such configuration file; name one with -c") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not a JSON file ({error})") from None
     try:
         _require(isinstance(config, dict) and "model_params" in config, "has no 'model_params'")
         sample_rate = config["data"]["sr"] if isinstance(config.get("data"), dict) and "sr" in config["data"] else None
-        _require(type(sample_rate) is int and sample_rate > 0, "has no sample rate in Hz under 'data', 'sr'")
+        valid = type(sample_rate) is int and 0 < sample_rate <= MAX_SAMPLE_RATE
+        _require(valid, "has no sample rate in Hz under 'data', 'sr'")
         return LLVCConfig.from_params(config["model_params"]), sample_rate
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None

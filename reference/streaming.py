@@ -56,7 +56,10 @@ class ChunkedStream(ABC):
         ValueError, and nothing taken, for another shape or samples that are not finite.
         """
         self._check_open()
-        samples = torch.as_tensor(samples, dtype=torch.float32)
+        samples = torch.as_tensor(samples)
+        if not samples.is_floating_point():
+            raise ValueError(f"samples must be floating-point numbers in -1 .. 1, not {samples.dtype}")
+        samples = samples.detach().float()
         if samples.dim() != 2 or samples.shape[0] != self.batch_size:
             raise ValueError(f"samples must have the shape [{self.batch_size}, any length], not {list(samples.shape)}")
         finite = torch.isfinite(samples).all(dim=1)
@@ -85,9 +88,10 @@ class ChunkedStream(ABC):
     def reset(self, mask=None):
         """Starts the streams chosen by mask [B] (all by default) anew with the next sample pushed.
 
-        What they still owe is dropped; the other streams do not notice. While those wait for audio of the time
-        before the reset, the chosen ones give zeros for it. Resets that do not fall on a border of chunks put the
-        streams out of step: a push returns what is ready of all of them, up to a chunk later.
+        What they still owe is dropped. If all are chosen that is the end of it: nobody is owed anything. Else the
+        others do not notice, and where they get audio of the time before the reset, the chosen ones get zeros.
+        Resets of some streams that do not fall on a border of chunks put the streams out of step: a push then
+        returns what is ready of all of them, up to a chunk later.
         """
         self._check_open()
         chosen = torch.ones(self.batch_size) if mask is None else torch.as_tensor(mask)

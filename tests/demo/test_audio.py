@@ -4,6 +4,8 @@
 
 """Audio files: everything libsndfile reads comes in right, what goes out is whole, bad files get one line."""
 
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -42,13 +44,25 @@ def test_sample_formats(tmp_path, name, subtype, tolerance):
     assert np.abs(samples.numpy() - tone(16000)[:, 0])[1000:7000].max() < tolerance
 
 
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 44056, 48000, 96000])
+@pytest.mark.parametrize("rate", [8000, 11025, 11127, 16000, 22050, 44100, 44101, 44056, 48000, 96000])
 def test_sample_rates(tmp_path, rate):
     path = tmp_path / "a.wav"
     soundfile.write(path, tone(rate), rate, subtype="FLOAT")
     samples = read_audio(path, 16000).numpy()
     assert abs(len(samples) - 8000) <= 1
     assert np.abs(samples[500:7500] - tone(16000)[500:7500, 0]).max() < 5e-3
+
+
+def test_very_loud_channels_do_not_overflow(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.full((100, 2), 3e38), 16000, subtype="FLOAT")
+    assert read_audio(path, 16000).max() == pytest.approx(3e38)
+
+
+def test_names_that_are_no_text(tmp_path):
+    path = tmp_path / os.fsdecode(b"bad\xff \n name.wav")
+    assert write_audio(path, torch.zeros(100), 16000) == 0
+    assert len(read_audio(path, 16000)) == 100
 
 
 @pytest.mark.parametrize("channels", [2, 6])
@@ -64,7 +78,9 @@ def bad_files(folder):
     soundfile.write(folder / "inf.wav", np.array([0, np.inf, 0]), 16000, subtype="FLOAT")
     (folder / "zero_bytes.wav").write_bytes(b"")
     (folder / "text.wav").write_text("not audio")
-    soundfile.write(folder / "odd_rate.wav", np.zeros(10), 44101)
+    soundfile.write(folder / "cut.wav", np.zeros(16000), 16000)
+    (folder / "cut.wav").write_bytes((folder / "cut.wav").read_bytes()[:5000])
+    os.mkfifo(folder / "fifo.wav")
     soundfile.write(folder / "cut.flac", np.random.default_rng(0).uniform(-1, 1, 16000), 16000)
     whole = (folder / "cut.flac").read_bytes()
     (folder / "cut.flac").write_bytes(whole[: len(whole) // 2])
@@ -75,9 +91,11 @@ def bad_files(folder):
         "inf.wav": "not finite",
         "zero_bytes.wav": "not an audio file",
         "text.wav": "not an audio file",
-        "odd_rate.wav": "resample it first",
+        "cut.wav": "damaged, ends after 5000 of",
+        "fifo.wav": "not a file",
         "cut.flac": "damaged|not an audio file",
-        "folder.wav": "not an audio file|cannot be read",
+        "folder.wav": "not a file",
+        "x" * 300 + ".wav": "cannot be read",
         "none.wav": "no such file",
     }
 

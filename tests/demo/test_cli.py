@@ -162,7 +162,17 @@ def test_results_inside_the_folder_are_not_converted_again(tmp_path, small):
 
 
 @pytest.mark.parametrize(
-    "options", [["-n", "0"], ["-n", "x"], ["--backend", "gpu"], ["--device_id", "-1"], ["--loud"], ["-i"]]
+    "options",
+    [
+        ["-n", "0"],
+        ["-n", "x"],
+        ["-n", "10000"],
+        ["-n", "9" * 5000],
+        ["--backend", "gpu"],
+        ["--device_id", "-1"],
+        ["--loud"],
+        ["-i"],
+    ],
 )
 def test_wrong_flags_get_one_line(options, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -180,6 +190,10 @@ def test_wrong_flags_get_one_line(options, capsys):
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/link.wav"], "would be overwritten"),
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "--json", "{tmp}/out.wav"], "two outputs"),
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "--json", "{tmp}/in.wav"], "would be overwritten"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "--json", "{tmp}/small.json"], "would be overwritten"),
+        (["-i", "{tmp}/loop.wav", "-o", "{tmp}/out.wav"], "no such file"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/" + "x" * 300 + ".wav"], "File name too long"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "-p", "x" * 5000], "File name too long"),
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "--plot", "{tmp}/plot.pdf"], "ends in .png"),
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.xyz"], "no audio format"),
         (["-i", "{tmp}/in.wav", "-o", "{tmp}"], "is a folder"),
@@ -195,6 +209,7 @@ def test_wrong_flags_get_one_line(options, capsys):
 def test_bad_input_gets_one_line_and_changes_nothing(tmp_path, small, speech, capsys, options, message):
     (tmp_path / "no_audio").mkdir()
     os.link(speech, tmp_path / "link.wav")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     options = [option.format(tmp=tmp_path, root=ROOT) for option in options]
     assert main([*small, *options]) == 1

@@ -111,6 +111,8 @@ def test_checkpoints_of_something_else(tmp_path, small, content, message):
     [
         (lambda w: w.pop(TENSOR), f"1 missing \\({TENSOR}\\)"),
         (lambda w: w.update(extra=torch.ones(1)), "1 unexpected \\(extra\\)"),
+        (lambda w: w.update({"two\nlines": torch.ones(1)}), "1 unexpected \\('two.*nlines'\\)"),
+        (lambda w: w.update({TENSOR: torch.nested.nested_tensor([torch.ones(1)])}), f"{TENSOR} is no ordinary tensor"),
         (lambda w: w.update({TENSOR: w[TENSOR][:, :, :-1].clone()}), f"{TENSOR} has the shape .*47.* wants .*48"),
         (lambda w: w.update({TENSOR: w[TENSOR] * float("nan")}), f"{TENSOR} holds values that are not finite"),
         (lambda w: w.update({TENSOR: w[TENSOR].double() * 1e300}), f"{TENSOR} holds values that are not finite"),

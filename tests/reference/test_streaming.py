@@ -204,6 +204,8 @@ def test_wrong_calls():
                 s.push(torch.zeros(shape))
         with pytest.raises(ValueError, match=r"mask must have the shape \[2\]"):
             s.reset([True])
+        with pytest.raises(ValueError, match="floating-point"):
+            s.push(torch.zeros(2, 10, dtype=torch.int16))
         bad = torch.zeros(2, 300)
         bad[1, 7] = float("nan")
         with pytest.raises(ValueError, match=r"not finite in stream \[1\]"):
@@ -216,6 +218,12 @@ def test_wrong_calls():
     model = load_golden("small").model.train()
     with pytest.raises(ValueError, match="training mode"):
         LLVCStream(model)
+
+
+def test_no_graph_is_kept_of_input_that_wants_gradients():
+    with LLVCStream(GOLDEN["small"].model) as s:
+        s.push(torch.zeros(1, 100, requires_grad=True))
+        assert not s._pending.requires_grad
 
 
 def test_output_may_be_changed_in_place():
