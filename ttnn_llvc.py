@@ -118,8 +118,8 @@ class TtLLVCStream(ChunkedStream):
         self._model = model
         self._layout = layout = Layout(model.config, chunk_factor, batch_size)
         self._ops = ops = Ops(model.device, layout.total_rows, layout.working_set)
-        self._framing = Framing(model.config, model.frontend.field, layout)
-        shape = (batch_size, 1, layout.rows, self._framing.width)
+        self._framing = Framing(model.frontend.row, layout)
+        shape = (batch_size, 1, layout.rows, model.frontend.row.width)
         with self._memory_errors():
             self._rows = upload(model.device, torch.zeros(shape), dtype=ttnn.float32, memory=ops.memory)
             self._state = {
@@ -148,11 +148,15 @@ class TtLLVCStream(ChunkedStream):
 
     def _restart(self, streams):
         self._framing.restart(streams)
-        keep = torch.ones(self.batch_size)
-        keep[streams] = 0
-        keep = upload(self._model.device, keep.reshape(-1, 1, 1, 1), memory=self._ops.memory)
+        keep = self._mask(streams, 0.0)
         for state in self._state_tensors():
             ttnn.where(keep, state, 0.0, output_tensor=state)  # a product would keep what is not finite
+
+    def _mask(self, streams, value):
+        """[B, 1, 1, 1] on the device: `value` (0 or 1) for these streams, the other for all others."""
+        mask = torch.full((self.batch_size, 1, 1, 1), 1.0 - value)
+        mask[streams] = value
+        return upload(self._model.device, mask, memory=self._ops.memory)
 
     def _convert(self, streams, samples):
         rows = self._framing(streams, samples)
@@ -182,9 +186,7 @@ class TtLLVCStream(ChunkedStream):
 
     def _put_back(self, streams, states):
         """Gives all other streams the state that they had."""
-        moved = torch.zeros(self.batch_size)
-        moved[streams] = 1
-        moved = upload(self._model.device, moved.reshape(-1, 1, 1, 1), memory=self._ops.memory)
+        moved = self._mask(streams, 1.0)
         for state, before in zip(self._state_tensors(), states, strict=True):
             ttnn.where(moved, state, before, output_tensor=state)
 

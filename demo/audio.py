@@ -52,14 +52,14 @@ def read_audio(path, sample_rate):
             with soundfile.SoundFile(raw.fileno(), closefd=False) as file:
                 rate, promised = file.samplerate, file.frames
                 samples = torch.from_numpy(file.read(dtype="float32", always_2d=True))
+    except AudioError:
+        raise
     except soundfile.LibsndfileError as error:
         reason = error.error_string.strip().rstrip(".")
         raise AudioError(f"{path}: not an audio file that can be read ({reason})") from None
     except OSError as error:
         raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (TypeError, ValueError, MemoryError) as error:
-        if isinstance(error, AudioError):
-            raise
         raise AudioError(f"{path}: cannot be read ({error})") from None
     if len(samples) == 0:
         raise AudioError(f"{path}: holds no samples")

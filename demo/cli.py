@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from reference.checkpoint import CheckpointError, load_model
 from reference.config import load_config
-from reference.errors import LLVCError
+from reference.errors import LLVCError, one_line
 
 from .audio import FORMATS, AudioError, check_writable, find_audio_files, read_audio, write_audio
 from .backend import BACKENDS, open_backend
@@ -71,8 +71,8 @@ def locate(path):
 
 def load(args):
     """The network and sample rate (Hz) that the options name, or the bundled network in place of the default one."""
-    config, sample_rate = load_config(locate(args.config_path))
-    checkpoint = locate(args.checkpoint_path)
+    config, sample_rate = load_config(args.config_path)
+    checkpoint = args.checkpoint_path
     if checkpoint != DEFAULT_CHECKPOINT or Path(checkpoint).exists():
         return load_model(checkpoint, config), sample_rate
     get_voice = "for the published one run: python -m demo.download_weights"
@@ -95,7 +95,7 @@ def _file_id(path):
 
 def plan(args):
     """Pairs of input and output files, checked before any work: no output may be an input or another output."""
-    source, target = Path(locate(args.input_file)), Path(args.output_file)
+    source, target = Path(args.input_file), Path(args.output_file)
     if source.is_dir():
         if args.plot:
             raise LLVCError("--plot draws one file; name one with -i instead of a folder")
@@ -116,7 +116,7 @@ def plan(args):
     outputs = [output for _, output in pairs] + [Path(path) for path in (args.plot, args.json) if path]
     if len({os.path.realpath(path) for path in outputs}) < len(outputs):
         raise LLVCError("two outputs have the same name; give -o, --plot and --json a file each")
-    others = (locate(args.checkpoint_path), locate(args.config_path), BUNDLED_CHECKPOINT)
+    others = (args.checkpoint_path, args.config_path, BUNDLED_CHECKPOINT)
     inputs = {_file_id(path) for path in (*(path for path, _ in pairs), *others)}
     for output in outputs:
         if output.exists() and _file_id(output) in inputs:
@@ -182,6 +182,8 @@ def report(figures):
 
 def run(args):
     """Does what the options say; returns the exit code. LLVCError if nothing could be done."""
+    for name in ("checkpoint_path", "config_path", "input_file"):
+        setattr(args, name, locate(getattr(args, name)))
     pairs = plan(args)
     model, sample_rate = load(args)
     if args.streaming:
@@ -189,7 +191,7 @@ def run(args):
         torch.set_num_threads(1)
     done, failed = [], []
     with open_backend(args.backend, model, args.device_id) as backend:
-        single = len(pairs) == 1 and not Path(locate(args.input_file)).is_dir()
+        single = not Path(args.input_file).is_dir()
         for source, target in pairs if single else tqdm(pairs, unit="file"):
             try:
                 done.append(convert_file(backend, source, target, sample_rate, args))
@@ -197,7 +199,7 @@ def run(args):
                 if single:
                     raise
                 # Whatever is wrong with one file, the others are not lost.
-                message = _one_line(error if isinstance(error, LLVCError) else f"{source}: {error}")
+                message = one_line(error if isinstance(error, LLVCError) else f"{source}: {error}")
                 failed.append({"input": str(source), "error": message})
                 tqdm.write(f"error: {message}", file=sys.stderr)
         if args.json:
@@ -229,12 +231,8 @@ def main(argv=None):
     try:
         return run(args)
     except LLVCError as error:
-        message = _one_line(error)
+        message = one_line(error)
     except OSError as error:
-        message = _one_line(f"{error.filename}: {error.strerror}" if error.filename else error)
+        message = one_line(f"{error.filename}: {error.strerror}" if error.filename else error)
     print(f"error: {message}", file=sys.stderr)
     return 1
-
-
-def _one_line(message):
-    return " ".join(str(message).splitlines())

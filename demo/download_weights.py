@@ -25,7 +25,7 @@ from huggingface_hub.errors import HfHubHTTPError, HTTPError
 from huggingface_hub.file_download import get_hf_file_metadata, hf_hub_url, http_get
 from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
-from reference.errors import LLVCError
+from reference.errors import LLVCError, one_line
 
 REPO_ID = "KoeAI/llvc"
 LOCAL_DIR = "llvc_models"
@@ -127,20 +127,16 @@ def download(name: str, local_dir: str | Path = LOCAL_DIR) -> Path:
         status = error.response.status_code
         raise DownloadError(f"{name}: the server answered {status}. Try again later, {by_hand}") from error
     except HTTPError as error:
-        reason = _one_line(error)
+        reason = one_line(error)
         raise DownloadError(
             f"{name}: no connection ({reason}). Check the network, run this again to continue, {by_hand}"
         ) from error
     except TimeoutError as error:
         raise DownloadError(f"{name}: another download into {local_dir} is running; wait until it ends") from error
     except OSError as error:
-        raise DownloadError(f"{target}: {_one_line(error)}") from error
+        raise DownloadError(f"{target}: {one_line(error)}") from error
     print(f"{name}: downloaded and checked: {target}")
     return target
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def main(argv: list[str] | None = None) -> int:

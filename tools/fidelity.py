@@ -58,7 +58,7 @@ def measure(device, ops):
     frontend, encoder = TtFrontend(device, model), TtEncoder(device, model.mask_gen.encoder)
     decoder, synthesis = TtDecoder(device, model), TtSynthesis(device, model)
     states = [block.init_state(ops, layout) for block in (encoder, decoder, synthesis)]
-    framing = Framing(model.config, frontend.field, layout)
+    framing = Framing(frontend.row, layout)
     audio = torch.nn.functional.pad(a.audio, (0, L))
     worst = [1.0] * 4
     for chunk in range(CHUNKS):

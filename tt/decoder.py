@@ -156,14 +156,14 @@ class _TtDecoderLayer:
 
     def __call__(self, ops, x, windows, memory, layout):
         """x [W, 1, window rows, dim], windows and memory [W, 1, key rows, C] -> [W, 1, window rows, dim]."""
-        q, k, v = _heads(ops, ops.linear(windows, *self.self_qkv))
+        q, k, v = ops.heads(ops.linear(windows, *self.self_qkv))
         x = ops.layer_norm(self._attend(ops, q, k, v, self.self_out, layout), self.norms[0], residual=x)
         q, kv = ops.linear(x, *self.cross_q), ops.linear(memory, *self.cross_kv)
         if q.shape[2] == kv.shape[2]:
-            q, k, v = _heads(ops, q, kv)
+            q, k, v = ops.heads(q, kv)
         else:
-            q, _, _ = _heads(ops, q, kv_heads=0)
-            kv, _, _ = _heads(ops, kv, heads=2 * NUM_HEADS, kv_heads=0)
+            q, _, _ = ops.heads(q, kv_heads=0)
+            kv, _, _ = ops.heads(kv, heads=2 * NUM_HEADS, kv_heads=0)
             windows_, _, rows, head_dim = kv.shape
             k = ttnn.slice(kv, [0, 0, 0, 0], [windows_, NUM_HEADS, rows, head_dim], memory_config=ops.memory)
             v = ttnn.slice(
@@ -191,13 +191,6 @@ class _TtDecoderLayer:
             memory_config=ops.memory,
         )
         return ops.linear(ttnn.experimental.nlp_concat_heads(attended, memory_config=ops.memory), *out)
-
-
-def _heads(ops, q, kv=None, heads=NUM_HEADS, kv_heads=NUM_HEADS):
-    """Splits [W, 1, rows, heads * head_dim] (q, or q|k|v in one, or q and k|v) into heads."""
-    return ttnn.experimental.nlp_create_qkv_heads(
-        q, kv, num_heads=heads, num_kv_heads=kv_heads, transpose_k_heads=False, memory_config=ops.memory
-    )
 
 
 def _relabel_rows(x, rows):

@@ -13,6 +13,8 @@ Samples before the start of a stream must stay zero in every block, as the publi
 Rows that hold some are told by flag columns whose huge negative weight closes the gate there.
 """
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 import ttnn
@@ -22,19 +24,39 @@ from .ops import upload, upload_row
 CLOSED_GATE = -1e4
 
 
+@dataclass(frozen=True)
+class Row:
+    """What the columns of a row hold: the prenet's field, the samples in_conv sees, the flags of a stream's start."""
+
+    field: int
+    kernel: int
+    flags: int  # frames at the start of a stream whose field reaches back before it
+
+    @classmethod
+    def of(cls, model):
+        """The row of a reference LLVC."""
+        config = model.config
+        blocks = model.convnet_pre.down_convs if config.convnet_config.convnet_prenet else ()
+        field = sum(block.context for block in blocks)
+        return cls(field, config.L + 2 * config.lookahead_len, -(-field // config.L))
+
+    @property
+    def samples(self):
+        return self.field + self.kernel
+
+    @property
+    def width(self):
+        return self.samples + self.flags
+
+
 class Framing:
     """Cuts a batch of streams into rows; keeps on the host the raw samples that later rows need."""
 
-    def __init__(self, config, prenet_field, layout):
+    def __init__(self, row, layout):
+        self.row = row
         self.layout = layout
-        self.hop = config.L
-        self.field = prenet_field
-        self.kernel = config.L + 2 * config.lookahead_len
-        self.lookahead = config.lookahead_len
-        self.start_rows = -(-prenet_field // config.L)
-        self.width = prenet_field + self.kernel + self.start_rows
         # A frame starts `lookahead` samples before its own first sample, and the field before that.
-        self._past = torch.zeros(layout.batch_size, prenet_field + self.lookahead)
+        self._past = torch.zeros(layout.batch_size, row.field + layout.config.lookahead_len)
         self._frames = torch.zeros(layout.batch_size, dtype=torch.long)
 
     def restart(self, streams):
@@ -44,22 +66,24 @@ class Framing:
 
     def __call__(self, streams, samples):
         """samples [S, T + lookahead] of these streams -> rows [B, 1, layout.rows, width], zero elsewhere."""
-        layout, chunk = self.layout, self.layout.config.dec_chunk_size
+        layout, row = self.layout, self.row
+        hop, chunk = layout.config.L, layout.config.dec_chunk_size
         samples = torch.cat((self._past[streams], samples), dim=1)
-        frames = samples.unfold(1, self.field + self.kernel, self.hop)  # [S, frames, field + kernel]
+        frames = samples.unfold(1, row.samples, hop)  # [S, frames, row.samples]
         count = frames.shape[1]
-        self._past[streams] = samples[:, count * self.hop :][:, : self._past.shape[1]]
+        self._past[streams] = samples[:, count * hop :][:, : self._past.shape[1]]
 
-        framed = torch.zeros(len(samples), layout.frames, self.width)
-        framed[:, :count, : self.field + self.kernel] = frames
-        for k in range(self.start_rows):
-            is_start = self._frames[streams][:, None] + torch.arange(layout.frames) == k
-            framed[..., self.field + self.kernel + k] = is_start.float()
+        framed = torch.zeros(len(samples), layout.frames, row.width)
+        framed[:, :count, : row.samples] = frames
+        first = self._frames[streams]
+        if (first < row.flags).any():
+            frame = first[:, None, None] + torch.arange(layout.frames)[:, None]
+            framed[..., row.samples :] = (frame == torch.arange(row.flags)).float()
         self._frames[streams] += count
 
-        rows = torch.zeros(layout.batch_size, layout.windows, layout.window_rows, self.width)
-        rows[streams, :, :chunk] = framed.reshape(len(samples), layout.windows, chunk, self.width)
-        return rows.reshape(layout.batch_size, 1, layout.rows, self.width)
+        rows = torch.zeros(layout.batch_size, layout.windows, layout.window_rows, row.width)
+        rows[streams, :, :chunk] = framed.reshape(len(samples), layout.windows, chunk, row.width)
+        return rows.reshape(layout.batch_size, 1, layout.rows, row.width)
 
 
 class TtFrontend:
@@ -69,19 +93,15 @@ class TtFrontend:
         config = model.config
         prenet = config.convnet_config
         self.skip_connection = prenet.skip_connection if prenet.convnet_prenet else None
-        blocks = model.convnet_pre.down_convs if prenet.convnet_prenet else ()
-        self.field = sum(block.context for block in blocks)
-        in_conv = model.in_conv[0].weight[:, 0]  # [enc_dim, kernel]
-        kernel, start_rows = in_conv.shape[1], -(-self.field // config.L)
-        samples, width = self.field + kernel, self.field + kernel + start_rows
-
+        self.row = row = Row.of(model)
         self.blocks = []
-        for block in blocks:
-            filter_, gate = (_banded(conv, samples, width) for conv in (block.filter, block.gate))
-            for k in range(start_rows):
-                gate[0][samples + k, : self.field - k * config.L] = CLOSED_GATE
+        for block in model.convnet_pre.down_convs if prenet.convnet_prenet else ():
+            filter_, gate = (_banded(conv, row) for conv in (block.filter, block.gate))
+            for k in range(row.flags):
+                gate[0][row.samples + k, : row.field - k * config.L] = CLOSED_GATE
             self.blocks.append([(upload(device, weight), upload_row(device, bias)) for weight, bias in (filter_, gate)])
-        self.in_conv = upload(device, F.pad(in_conv.T, (0, 0, self.field, start_rows)))
+        in_conv = model.in_conv[0].weight[:, 0]  # [enc_dim, kernel]
+        self.in_conv = upload(device, F.pad(in_conv.T, (0, 0, row.field, row.flags)))
 
     def __call__(self, ops, rows):
         # float32 throughout: this is the waveform itself, and the residual path would collect every rounding.
@@ -97,13 +117,13 @@ class TtFrontend:
         return ops.linear(x, self.in_conv, activation="relu")
 
 
-def _banded(conv, samples, width):
-    """A causal convolution of one channel as (matrix [width, width], bias [width]) for rows of that width."""
-    matrix, bias = torch.zeros(width, width), torch.zeros(width)
+def _banded(conv, row):
+    """A causal convolution of one channel as (matrix [width, width], bias [width]) for these rows."""
+    matrix, bias = torch.zeros(row.width, row.width), torch.zeros(row.width)
     taps, dilation = conv.kernel_size[0], conv.dilation[0]
     for tap in range(taps):
         delay = (taps - 1 - tap) * dilation
-        column = torch.arange(delay, samples)
+        column = torch.arange(delay, row.samples)
         matrix[column - delay, column] = conv.weight[0, 0, tap].detach()
-    bias[:samples] = conv.bias.detach()
+    bias[: row.samples] = conv.bias.detach()
     return matrix, bias

@@ -7,6 +7,8 @@
 import torch
 import ttnn
 
+from reference.config import NUM_HEADS
+
 TILE = 32
 TILE_BYTES = 2 * TILE * TILE  # bfloat16
 
@@ -119,11 +121,11 @@ class Ops:
         fits = columns % width == 0 and columns // width <= self.grid.y
         return (width, columns // width) if fits and not self.many_rows else None
 
-    def _column_matmul(self, channels, block):
-        """A matrix product with a core per tile column of the result; `block` tiles of K at a time."""
+    def _column_matmul(self, channels):
+        """A matrix product with a core per tile column of the result."""
         return ttnn.MatmulMultiCoreReuseMultiCast1DProgramConfig(
             compute_with_storage_grid_size=self._column_grid(channels),
-            in0_block_w=block,
+            in0_block_w=1,  # a core of a spread operand holds one tile column
             out_subblock_h=1,
             out_subblock_w=1,
             per_core_M=self.rows // TILE,
@@ -158,7 +160,7 @@ class Ops:
             x,
             weight,
             bias=bias,
-            program_config=self._column_matmul(channels, block=1),
+            program_config=self._column_matmul(channels),
             memory_config=self.spread(channels),
             compute_kernel_config=self.precise,
         )
@@ -176,7 +178,7 @@ class Ops:
         return ttnn.matmul(
             matrix,
             x,
-            program_config=self._column_matmul(channels, block=1),
+            program_config=self._column_matmul(channels),
             memory_config=self.spread(channels),
             compute_kernel_config=self.exact,
         )
@@ -207,6 +209,12 @@ class Ops:
     def concat(self, tensors):
         """Rows one below the other, per stream."""
         return ttnn.concat(tensors, dim=2, memory_config=self.memory)
+
+    def heads(self, q, kv=None, heads=NUM_HEADS, kv_heads=NUM_HEADS):
+        """Splits q, q|k|v in one, or q and k|v, each [W, 1, rows, C], into heads [W, heads, rows, head_dim]."""
+        return ttnn.experimental.nlp_create_qkv_heads(
+            q, kv, num_heads=heads, num_kv_heads=kv_heads, transpose_k_heads=False, memory_config=self.memory
+        )
 
 
 class Selection:

@@ -69,9 +69,6 @@ class TtSynthesis:
             mask = ttnn.addcmul(mask, e, self.label, memory_config=ops.memory)
         masked = ops.concat([state.past, ttnn.multiply(mask, features, memory_config=ops.memory)])
         ops.select(state.next_past, masked, out=state.past)
-        pieces = ops.linear(masked, self.out_conv)
-        pieces, _, _ = ttnn.experimental.nlp_create_qkv_heads(
-            pieces, num_heads=self.pieces, num_kv_heads=0, transpose_k_heads=False, memory_config=ops.memory
-        )  # [B, pieces, rows, TILE]
-        pieces = ttnn.reshape(pieces, (pieces.shape[0], 1, -1, TILE))
+        pieces, _, _ = ops.heads(ops.linear(masked, self.out_conv), heads=self.pieces, kv_heads=0)
+        pieces = ttnn.reshape(pieces, (pieces.shape[0], 1, -1, TILE))  # piece by piece
         return ttnn.tanh(ops.select(state.overlap_add, pieces, dtype=ttnn.float32), memory_config=ops.memory)

@@ -17,7 +17,7 @@ def test_frontend(device, case, measure):
     a = activations(*case)
     layout, lookahead = a.layout, a.model.config.lookahead_len
     ops, frontend = ops_for(device, a.layout), TtFrontend(device, a.model)
-    framing = Framing(a.model.config, frontend.field, layout)
+    framing = Framing(frontend.row, layout)
     audio = torch.nn.functional.pad(a.audio, (0, lookahead))
     step = layout.frames * a.model.config.L
     values = []

@@ -7,6 +7,8 @@
 import os
 from pathlib import Path
 
+from demo.backend import has_card
+
 DESCRIPTION = {
     "tt-metal": "the device of tt-metal's fixtures",
     "card": "a card",
@@ -19,7 +21,7 @@ def _rung():
     tt_metal = Path(__file__).resolve().parents[2].parent.parent.parent  # where it would be
     if (tt_metal / "tt_metal").is_dir() and (tt_metal / "conftest.py").is_file():
         return "tt-metal"
-    if any(Path("/dev/tenstorrent").glob("[0-9]*")):
+    if has_card():
         return "card"
     return "simulator" if "TT_METAL_SIMULATOR" in os.environ else "mock"
 
