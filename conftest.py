@@ -11,8 +11,10 @@ Device tests run on the best there is: a card; else the simulated Wormhole that 
 mock device, where values come from PyTorch (tests/support/golden_ops.py). Inside tt-metal its fixtures decide.
 """
 
+import os
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,7 +37,7 @@ from support.rung import DESCRIPTION, RUNG  # noqa: E402
 if RUNG == "mock":
     # Before anything imports ttnn. The folder goes with the process.
     _mock_folder = tempfile.TemporaryDirectory(prefix="llvc_mock_")
-    mock_device.set_up(_mock_folder.name)
+    mock_device.set_up(_mock_folder.name, board=os.environ.get("LLVC_MOCK_BOARD", "n150"))
 
 
 MARKERS = {
@@ -53,7 +55,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        on_device = "device" in getattr(item, "fixturenames", ())
+        on_device = {"device", "mesh_device"} & set(getattr(item, "fixturenames", ()))
         item.add_marker((RUNG if RUNG in MARKERS else "card") if on_device else "reference")
 
 
@@ -73,18 +75,40 @@ if RUNG != "tt-metal":
     def device_params(request):
         return getattr(request, "param", {})
 
-    @pytest.fixture
-    def device(device_params):
+    @contextmanager
+    def opened(device):
+        """A device as tests want it: no op falls back to the host unseen; on the mock device, with values."""
         import ttnn
 
+        fallback, ttnn.CONFIG.throw_exception_on_fallback = ttnn.CONFIG.throw_exception_on_fallback, True
         if RUNG == "mock":
             from support import golden_ops
 
-            golden_ops.install()
-        device = ttnn.open_device(device_id=0, **device_params)
-        fallback, ttnn.CONFIG.throw_exception_on_fallback = ttnn.CONFIG.throw_exception_on_fallback, True
+            golden_ops.install(device)
         yield device
-        ttnn.CONFIG.throw_exception_on_fallback = fallback
-        ttnn.close_device(device)
         if RUNG == "mock":
             golden_ops.uninstall()
+        ttnn.CONFIG.throw_exception_on_fallback = fallback
+
+    @pytest.fixture
+    def device(device_params):
+        """One chip."""
+        import ttnn
+
+        with opened(ttnn.open_device(device_id=0, **device_params)) as device:
+            yield device
+        ttnn.close_device(device)
+
+    @pytest.fixture
+    def mesh_device(device_params):
+        """Both chips of an N300."""
+        import ttnn
+
+        if ttnn.get_num_devices() < 2:
+            pytest.skip("needs two chips (an N300)")
+        if RUNG == "mock":  # has cores for one queue that dispatches; golden_ops keeps the order of two
+            worker = ttnn.DispatchCoreConfig(ttnn.DispatchCoreType.WORKER)
+            device_params = {**device_params, "num_command_queues": 1, "dispatch_core_config": worker}
+        with opened(ttnn.open_mesh_device(ttnn.MeshShape(1, 2), **device_params)) as device:
+            yield device
+        ttnn.close_mesh_device(device)

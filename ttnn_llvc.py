@@ -4,25 +4,26 @@
 
 """LLVC in TTNN: everything between the samples that go in and the samples that come out runs on the device."""
 
-import re
-from contextlib import contextmanager
+from collections import deque
 
 import torch
-import ttnn
 
 from reference.checkpoint import load_model
 from reference.config import NUM_HEADS, load_config
 from reference.errors import LLVCError
-from reference.streaming import ChunkedStream
+from reference.server import StreamServer
+from reference.streaming import ChunkedStream, ChunkEngine
 from tt.decoder import TtDecoder
 from tt.encoder import TtEncoder
-from tt.frontend import Framing, TtFrontend
+from tt.frontend import Framing, TtControl, TtFrontend
 from tt.layout import Layout
-from tt.ops import TILE, Ops, upload
+from tt.memory import DeviceMemoryError, TallyingOps, memory_errors
+from tt.ops import TILE, Ops
+from tt.runner import MODES, ChunkRunner, make_buffers, release_traces
 from tt.synthesis import TtSynthesis
 
-# What the network needs of ttnn.open_device.
-DEVICE_PARAMS = {"l1_small_size": 32768}
+# What the network needs of ttnn.open_device or ttnn.open_mesh_device.
+DEVICE_PARAMS = {"l1_small_size": 32768, "trace_region_size": 32 * 2**20, "num_command_queues": 2}
 
 # The selections of a chunk grow with the square of its frames: longer chunks cost more than they save.
 MAX_FRAMES = 320
@@ -33,10 +34,6 @@ OFFLINE_FRAMES = 64
 
 class UnsupportedOption(LLVCError):
     """A configuration that the reference computes and the device does not."""
-
-
-class DeviceMemoryError(LLVCError):
-    """Streams that do not fit into the device's memory."""
 
 
 def check_supported(config):
@@ -69,10 +66,12 @@ class TtLLVC:
         check_supported(model.config)
         if model.training:
             raise ValueError("the network is in training mode; call model.eval() first")
+        release_traces(device)
         self.device = device
         self.config = model.config
         self.offline_chunk_factor = max(1, OFFLINE_FRAMES // model.config.dec_chunk_size)
         self.frontend = TtFrontend(device, model)
+        self.control = TtControl(device, self.frontend.row)
         self.encoder = TtEncoder(device, model.mask_gen.encoder)
         self.decoder = TtDecoder(device, model)
         self.synthesis = TtSynthesis(device, model)
@@ -87,113 +86,121 @@ class TtLLVC:
         """The network of a checkpoint and its config.json; errors as reference.checkpoint.load_model's."""
         return cls(device, load_model(path, load_config(config_path)[0]))
 
-    def stream(self, chunk_factor=1, batch_size=1):
-        """Opens a TtLLVCStream."""
-        return TtLLVCStream(self, chunk_factor, batch_size)
+    def stream(self, chunk_factor=1, batch_size=1, mode="latency"):
+        """Opens a ChunkedStream: batch_size streams that share a clock. For `mode` see tt/runner.py."""
+        return ChunkedStream(TtLLVCEngine(self, chunk_factor, batch_size, mode))
+
+    def serve(self, batch_size, chunk_factor=1, mode="latency"):
+        """Opens a StreamServer: up to batch_size streams that come and go."""
+        return StreamServer(TtLLVCEngine(self, chunk_factor, batch_size, mode))
 
     def convert(self, audio):
         """Converts whole signals [B, N] -> [B, N]."""
-        with self.stream(self.offline_chunk_factor, audio.shape[0]) as stream:
+        with self.stream(self.offline_chunk_factor, audio.shape[0], mode="throughput") as stream:
             return torch.cat((stream.push(audio), stream.flush()), dim=1)
 
-    def __call__(self, ops, rows, state):
-        """One chunk on the device: rows as Framing makes them, uploaded -> samples [B, 1, rows, TILE]."""
-        features = self.frontend(ops, rows)
-        e = self.encoder(ops, features, state["encoder"])
-        decoded = self.decoder(ops, e, state["decoder"])
-        return self.synthesis(ops, decoded, e, features, state["synthesis"])
+    def plan(self, chunk_factor=1, batch_size=1, mode="latency"):
+        """The MemoryPlan of streams, and of what is free beside the network; allocates nothing."""
+        layout, _ = self.layout(chunk_factor, batch_size)
+        ops = TallyingOps(self.device, layout.total_rows, layout.working_set)
+        self.init_state(ops, layout)
+        make_buffers(ops, *self.buffer_shapes(layout), mode)
+        return ops.plan(layout.working_set)
 
+    def layout(self, chunk_factor, batch_size):
+        """(the Layout on each chip, the streams on all chips: batch_size or a few more that pause).
 
-class TtLLVCStream(ChunkedStream):
-    """Streams a batch of signals through the device: reference.streaming.LLVCStream's contract.
-
-    The host frames raw samples and puts output samples in order; state stays on the device at fixed addresses.
-    """
-
-    def __init__(self, model, chunk_factor=1, batch_size=1):
-        super().__init__(model.config, chunk_factor, batch_size)
-        most = MAX_FRAMES // model.config.dec_chunk_size
+        UnsupportedOption for chunks that are too long.
+        """
+        most = MAX_FRAMES // self.config.dec_chunk_size
         if chunk_factor > most:
             raise UnsupportedOption(f"the TTNN network takes chunk factors up to {most}, not {chunk_factor}")
-        self._model = model
-        self._layout = layout = Layout(model.config, chunk_factor, batch_size)
-        self._ops = ops = Ops(model.device, layout.total_rows, layout.working_set)
-        self._framing = Framing(model.frontend.row, layout)
-        shape = (batch_size, 1, layout.rows, model.frontend.row.width)
-        with self._memory_errors():
-            self._rows = upload(model.device, torch.zeros(shape), dtype=ttnn.float32, memory=ops.memory)
-            self._state = {
-                "encoder": model.encoder.init_state(ops, layout),
-                "decoder": model.decoder.init_state(ops, layout),
-                "synthesis": model.synthesis.init_state(ops, layout),
-            }
-        self.reset()
+        chips = self.device.get_num_devices()
+        streams_per_chip = -(-batch_size // chips)
+        return Layout(self.config, chunk_factor, streams_per_chip), chips * streams_per_chip
 
-    @contextmanager
-    def _memory_errors(self):
-        """Turns ttnn's out-of-memory errors into one line."""
-        try:
-            yield
-        except RuntimeError as error:
-            if not re.search("Out of Memory|beyond max L1 size|clash with L1 buffers", str(error)):
-                raise
-            memory = "DRAM" if "DRAM buffer" in str(error) else "L1"
+    def init_state(self, ops, layout):
+        """The state at the start of all streams, and the selections for this layout, block by block."""
+        return {
+            "encoder": self.encoder.init_state(ops, layout),
+            "decoder": self.decoder.init_state(ops, layout),
+            "synthesis": self.synthesis.init_state(ops, layout),
+        }
+
+    def buffer_shapes(self, layout):
+        """Shapes of the rows that go in and the samples that come out, on each chip."""
+        shape = (layout.batch_size, 1, layout.rows)
+        return (*shape, self.frontend.row.width), (*shape, TILE)
+
+    def __call__(self, ops, rows, state, samples):
+        """One chunk on the device: rows as Framing makes them, uploaded -> `samples` [B, 1, rows, L of one tile]."""
+        control = self.control(ops, rows)
+        for tensor in (tensor for block in state.values() for tensor in block.tensors):
+            ops.restart(tensor, control.fresh)
+        features = self.frontend(ops, rows)
+        e = self.encoder(ops, features, state["encoder"], control)
+        decoded = self.decoder(ops, e, state["decoder"], control)
+        self.synthesis(ops, decoded, e, features, state["synthesis"], control, samples)
+
+
+class TtLLVCEngine(ChunkEngine):
+    """A batch of streams on the device: reference.streaming.ChunkEngine's contract.
+
+    The host frames raw samples and puts output samples in order. State stays on the device at fixed addresses, and a
+    chunk is one upload, one replay and one download whatever its streams do. A mesh of chips shares the batch.
+    DeviceMemoryError for streams that do not fit.
+    """
+
+    def __init__(self, network, chunk_factor=1, batch_size=1, mode="latency"):
+        super().__init__(network.config, chunk_factor, batch_size)
+        layout, slots = network.layout(chunk_factor, batch_size)
+        if mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+        self.depth = MODES[mode]
+        what = f"{batch_size} streams in chunks of {chunk_factor} x {network.config.chunk_len} samples"
+        self.plan = network.plan(chunk_factor, batch_size, mode)
+        if self.plan.lacking:
             raise DeviceMemoryError(
-                f"the device has too little {memory} for {self.batch_size} streams in chunks of "
-                f"{self._layout.windows} x {self._layout.config.chunk_len} samples; take fewer or shorter ones"
-            ) from None
+                f"the device has too little {' and '.join(self.plan.lacking)} for {what} ({self.plan}); take fewer "
+                "or shorter ones, or close others"
+            )
+        self._layout, self._slots = layout, slots
+        self._framing = Framing(network.frontend.row, layout, slots)
+        self._places = deque()  # of the streams in the chunks under way
+        release_traces(network.device)
+        with memory_errors(what):
+            ops = Ops(network.device, layout.total_rows, layout.working_set)
+            self.state = network.init_state(ops, layout)
+            self.runner = ChunkRunner(
+                ops,
+                lambda rows, samples: network(ops, rows, self.state, samples),
+                *network.buffer_shapes(layout),
+                mode,
+            )
 
-    def _state_tensors(self):
-        return [tensor for part in self._state.values() for tensor in part.tensors]
+    def restart(self, streams):
+        self._framing.restart(self._index(streams))
 
-    def _restart(self, streams):
-        self._framing.restart(streams)
-        keep = self._mask(streams, 0.0)
-        for state in self._state_tensors():
-            ttnn.where(keep, state, 0.0, output_tensor=state)  # a product would keep what is not finite
+    def _index(self, streams):
+        """Streams as places of the batch on the device, which may be larger by a few."""
+        return streams if self._slots == self.batch_size else list(range(self.batch_size))[streams]
 
-    def _mask(self, streams, value):
-        """[B, 1, 1, 1] on the device: `value` (0 or 1) for these streams, the other for all others."""
-        mask = torch.full((self.batch_size, 1, 1, 1), 1.0 - value)
-        mask[streams] = value
-        return upload(self._model.device, mask, memory=self._ops.memory)
+    def _submit(self, streams, samples, frames):
+        places = self._index(streams)
+        self.runner.submit(self._framing(places, samples, frames))
+        self._places.append(places)
 
-    def _convert(self, streams, samples):
-        rows = self._framing(streams, samples)
-        frames = (samples.shape[1] - self.lookahead_len) // self.frame_len
-        ttnn.copy_host_to_device_tensor(_to_tiles(rows, ttnn.float32), self._rows)
-        others = [] if streams == slice(None) else [ttnn.clone(state) for state in self._state_tensors()]
-        windows = self._state["decoder"].layers[0].windows
-        is_last = frames < self._layout.frames
-        if is_last:  # frames that are not there count as zeros
-            self._set_windows(windows, frames)
-        try:
-            with self._memory_errors():
-                samples = ttnn.to_torch(self._model(self._ops, self._rows, self._state))
-        finally:
-            if is_last:
-                self._set_windows(windows, self._layout.frames)
-        if others:
-            self._put_back(streams, others)
+    def _collect(self):
         layout = self._layout
-        samples = samples.reshape(layout.batch_size, layout.windows, layout.window_rows, TILE)[streams]
+        samples = self.runner.collect()
+        samples = samples.reshape(self._slots, layout.windows, layout.window_rows, TILE)[self._places.popleft()]
         samples = samples[:, :, : layout.config.dec_chunk_size, : self.frame_len]
-        return samples.reshape(len(samples), -1)[:, : frames * self.frame_len].float()
+        return samples.reshape(len(samples), -1)
 
-    def _set_windows(self, windows, frames):
-        matrix = self._state["decoder"].windows_of(frames)
-        ttnn.copy_host_to_device_tensor(_to_tiles(matrix.expand(*windows.shape), ttnn.bfloat16), windows)
-
-    def _put_back(self, streams, states):
-        """Gives all other streams the state that they had."""
-        moved = self._mask(streams, 1.0)
-        for state, before in zip(self._state_tensors(), states, strict=True):
-            ttnn.where(moved, state, before, output_tensor=state)
+    def _abandon(self):
+        self._places.clear()
+        self.runner.abandon()
 
     def close(self):
-        super().close()
-        self._state = self._rows = None
-
-
-def _to_tiles(tensor, dtype):
-    return ttnn.from_torch(tensor.contiguous(), dtype=dtype, layout=ttnn.TILE_LAYOUT)
+        self.runner.release()
+        self.state = None

@@ -9,7 +9,6 @@ keys, and the queries are the first tiles. One selection makes all windows from 
 table; frames of the chunk]; it picks a frame's row and its position's row and so adds them on the way.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +18,7 @@ import ttnn
 from reference.config import NUM_HEADS
 
 from .layout import Layout
-from .ops import Selection, dense_projection, round_up, upload, upload_linear, upload_norm
+from .ops import Selection, dense_projection, round_up, upload_linear, upload_norm
 
 
 @dataclass
@@ -36,7 +35,6 @@ class WindowState:
 class DecoderState:
     layout: Layout
     layers: list  # WindowState per layer, the first one of memory and target together
-    windows_of: Callable  # frames of a last chunk -> host matrix for the first layer's `windows`
 
     @property
     def tensors(self):
@@ -74,44 +72,39 @@ class TtDecoder:
             def source(frame):
                 return past_len + frame if frame < 0 else past_rows + table_rows + layout.row(frame)
 
-            def windows(frames=layout.frames):
-                selection = Selection(layout.windows * key_rows, columns)
-                for window in range(layout.windows):
-                    for key in range(past_len + chunk):
-                        # Key `chunk` is the oldest frame, key 0 the window's own first.
-                        frame = window * chunk + (key if key < chunk else key - chunk - past_len)
-                        row = window * key_rows + key
-                        if frame < frames:
-                            selection.pick(row, source(frame))
-                        if table_rows:
-                            selection.pick(row, past_rows + key)
-                return selection.matrix
-
+            windows = Selection(layout.windows * key_rows, columns)
+            for window in range(layout.windows):
+                for key in range(past_len + chunk):
+                    # Key `chunk` is the oldest frame, key 0 the window's own first.
+                    frame = window * chunk + (key if key < chunk else key - chunk - past_len)
+                    row = window * key_rows + key
+                    windows.pick(row, source(frame))
+                    if table_rows:
+                        windows.pick(row, past_rows + key)
             next_past = Selection(past_rows, columns)
             for j in range(past_len):
                 next_past.pick(j, source(layout.frames - past_len + j))
             if positions is not None:
                 table = torch.cat((positions[past_len : past_len + chunk], positions[:past_len]))
                 table = F.pad(torch.cat((table, table), dim=1), (0, 0, 0, key_rows - len(table)))
-                table = upload(ops.device, table.expand(batch_size, 1, *table.shape), memory=ops.memory)
-            state = WindowState(
+                table = ops.constant(table.expand(batch_size, 1, *table.shape))
+            return WindowState(
                 past=ops.state((batch_size, 1, past_rows, dim)),
                 positions=None if positions is None else table,
-                windows=ops.selection(windows(), batch_size),
+                windows=ops.selection(windows.matrix, batch_size),
                 next_past=ops.selection(next_past.matrix, batch_size),
             )
-            return state, windows
 
-        first, windows_of = window_state(2 * self.dim, self.positions)
-        rest = [window_state(self.dim, None)[0] for _ in self.layers[1:]]
-        return DecoderState(layout, [first, *rest], windows_of)
+        first = window_state(2 * self.dim, self.positions)
+        return DecoderState(layout, [first, *(window_state(self.dim, None) for _ in self.layers[1:])])
 
-    def __call__(self, ops, e, state):
+    def __call__(self, ops, e, state, control):
         layout = state.layout
         x = ops.linear(e, *self.projection, activation="relu")  # [B, 1, rows, memory | target]
+        x = ttnn.multiply(x, control.valid, memory_config=ops.memory)  # frames behind the end count as zeros
         memory = None
         for layer, window_state in zip(self.layers, state.layers, strict=True):
-            windows = self._windows(ops, layout, x, window_state)
+            windows = self._windows(ops, layout, x, window_state, control)
             if memory is None:
                 memory = windows
                 corner = [0, 0, 0, self.dim], [windows.shape[0], 1, layout.window_rows, 2 * self.dim]
@@ -122,12 +115,12 @@ class TtDecoder:
             x = ttnn.reshape(x, (layout.batch_size, 1, layout.rows, self.dim))
         return x
 
-    def _windows(self, ops, layout, x, state):
+    def _windows(self, ops, layout, x, state, control):
         """All windows of x with the frames before them, [B * n, 1, key rows, C]; moves the state on."""
         parts = [state.past, x] if state.positions is None else [state.past, state.positions, x]
         frames = ops.concat(parts)
         windows = ops.select(state.windows, frames)
-        ops.select(state.next_past, frames, out=state.past)
+        ops.advance(state.past, state.next_past, frames, control.moved)
         return ttnn.reshape(windows, (layout.batch_size * layout.windows, 1, -1, x.shape[3]))
 
 

@@ -5,9 +5,8 @@
 """The encoder on the device: dilated causal depthwise-separable convolutions with all past frames in one history.
 
 A tap of a depthwise convolution is its input some frames earlier, scaled per channel. The part of all taps of all
-layers that lies before the chunk is ready when the chunk begins: one selection from the history at the end of the
-chunk before, one scaling. Within the chunk a layer adds what its own frames contribute, if its dilation is short
-enough for that. Frames never leave tile layout.
+layers that lies before the chunk is made first: one selection from the history, one scaling. Within the chunk a layer
+adds what its own frames contribute, if its dilation is short enough for that. Frames never leave tile layout.
 """
 
 from dataclasses import dataclass
@@ -25,15 +24,14 @@ PAST_TAPS = ENCODER_KERNEL_SIZE - 1  # the last tap is the frame itself
 @dataclass
 class EncoderState:
     history: ttnn.Tensor  # [B, 1, frames of all layers' contexts, C], rounded up to tiles
-    past: ttnn.Tensor  # [B, layers * PAST_TAPS, rows, C]: the next chunk's taps that lie before it
-    next_history: ttnn.Tensor  # selections from [history; input of every layer]
-    next_past: ttnn.Tensor
-    pick_past: list  # per layer: the selection that adds up its taps in `past`
+    next_history: ttnn.Tensor  # selection from [history; input of every layer]
+    past_taps: ttnn.Tensor  # selection from the history: all taps that lie before the chunk, tap by tap
+    pick_past: list  # per layer: the selection that adds up its taps among them
     pick_present: list  # per layer: the same for taps within the chunk, None if there is only the frame itself
 
     @property
     def tensors(self):
-        return [self.history, self.past]
+        return [self.history]
 
 
 class TtEncoder:
@@ -75,9 +73,8 @@ class TtEncoder:
                 return starts[i] + contexts[i] + frame
             return history_rows + i * rows + layout.row(frame)
 
-        columns = history_rows + layers * rows
-        next_history = Selection(history_rows, columns)
-        next_past = Selection(layers * PAST_TAPS * rows, columns)
+        next_history = Selection(history_rows, history_rows + layers * rows)
+        past_taps = Selection(layers * PAST_TAPS * rows, history_rows)
         pick_past, pick_present = [], []
         for i, dilation in enumerate(self.dilations):
             for j in range(contexts[i]):
@@ -91,7 +88,7 @@ class TtEncoder:
                     if frame >= delay:
                         present.pick(row, tap * rows + layout.row(frame - delay))
                     else:
-                        next_past.pick((i * PAST_TAPS + tap) * rows + row, source(i, frames + frame - delay))
+                        past_taps.pick((i * PAST_TAPS + tap) * rows + row, source(i, frame - delay))
             for tap in range(PAST_TAPS):
                 for row in range(rows):
                     past.pick(row, (i * PAST_TAPS + tap) * rows + row)
@@ -100,16 +97,17 @@ class TtEncoder:
             pick_present.append(ops.selection(present.matrix, layout.batch_size) if has_present else None)
         return EncoderState(
             history=ops.state((layout.batch_size, 1, history_rows, self.channels)),
-            past=ops.state((layout.batch_size, layers * PAST_TAPS, rows, self.channels)),
             next_history=ops.selection(next_history.matrix, layout.batch_size),
-            next_past=ops.selection(next_past.matrix, layout.batch_size),
+            past_taps=ops.selection(past_taps.matrix, layout.batch_size),
             pick_past=pick_past,
             pick_present=pick_present,
         )
 
-    def __call__(self, ops, x, state):
+    def __call__(self, ops, x, state, control):
         batch_size, _, rows, channels = x.shape
-        past = ttnn.addcmul(self.past_bias, state.past, self.past_scale, memory_config=ops.memory)
+        past = ops.select(state.past_taps, state.history)
+        past = ttnn.reshape(past, (batch_size, -1, rows, channels))
+        past = ttnn.addcmul(self.past_bias, past, self.past_scale, memory_config=ops.memory)
         past = ttnn.reshape(past, (batch_size, 1, -1, channels))
         inputs = []
         for layer, pick_past, pick_present in zip(self.layers, state.pick_past, state.pick_present, strict=True):
@@ -119,8 +117,7 @@ class TtEncoder:
             y = ops.layer_norm(ops.linear_to_norm(y, *layer["pointwise"]), layer["norm2"])
             x = ttnn.add(x, y, input_tensor_b_activations=[ttnn.UnaryOpType.RELU], memory_config=ops.memory)
         frames = ops.concat([state.history, *inputs])
-        ops.select(state.next_history, frames, out=state.history)
-        ops.select(state.next_past, frames, out=ttnn.reshape(state.past, (batch_size, 1, -1, channels)))
+        ops.advance(state.history, state.next_history, frames, control.moved)
         return x
 
     def _depthwise(self, ops, layer, x, past, pick_present):

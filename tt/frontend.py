@@ -11,6 +11,9 @@ own past block by block and are never read.
 
 Samples before the start of a stream must stay zero in every block, as the published network's zero contexts do.
 Rows that hold some are told by flag columns whose huge negative weight closes the gate there.
+
+Two of the flags steer the rest of the network: one upload says all that a chunk has to know. So streams of a batch
+may start, pause and end with any chunk, and the same programs run whatever they do.
 """
 
 from dataclasses import dataclass
@@ -26,11 +29,12 @@ CLOSED_GATE = -1e4
 
 @dataclass(frozen=True)
 class Row:
-    """What the columns of a row hold: the prenet's field, the samples in_conv sees, the flags of a stream's start."""
+    """What the columns of a row hold: the prenet's field, the samples in_conv sees, one flag for each of a stream's
+    first frames, and one that says that the row holds a frame."""
 
     field: int
     kernel: int
-    flags: int  # frames at the start of a stream whose field reaches back before it
+    starts: int  # frames at the start of a stream whose field reaches back before it, the first one in any case
 
     @classmethod
     def of(cls, model):
@@ -38,52 +42,84 @@ class Row:
         config = model.config
         blocks = model.convnet_pre.down_convs if config.convnet_config.convnet_prenet else ()
         field = sum(block.context for block in blocks)
-        return cls(field, config.L + 2 * config.lookahead_len, -(-field // config.L))
+        return cls(field, config.L + 2 * config.lookahead_len, max(1, -(-field // config.L)))
 
     @property
     def samples(self):
         return self.field + self.kernel
 
     @property
+    def valid(self):
+        """The column of the flag of rows that hold a frame."""
+        return self.samples + self.starts
+
+    @property
     def width(self):
-        return self.samples + self.flags
+        return self.valid + 1
 
 
 class Framing:
     """Cuts a batch of streams into rows; keeps on the host the raw samples that later rows need."""
 
-    def __init__(self, row, layout):
+    def __init__(self, row, layout, batch_size):
         self.row = row
         self.layout = layout
+        self.batch_size = batch_size
         # A frame starts `lookahead` samples before its own first sample, and the field before that.
-        self._past = torch.zeros(layout.batch_size, row.field + layout.config.lookahead_len)
-        self._frames = torch.zeros(layout.batch_size, dtype=torch.long)
+        self._past = torch.zeros(batch_size, row.field + layout.config.lookahead_len)
+        self._frames = torch.zeros(batch_size, dtype=torch.long)
 
     def restart(self, streams):
         """Puts these streams to their start."""
         self._past[streams] = 0
         self._frames[streams] = 0
 
-    def __call__(self, streams, samples):
-        """samples [S, T + lookahead] of these streams -> rows [B, 1, layout.rows, width], zero elsewhere."""
+    def __call__(self, streams, samples, frames):
+        """samples [S, chunk + lookahead] of these streams, frames [S] of which count -> rows [B, 1, rows, width].
+
+        Streams that are not named get rows without a frame, which leave them as they are.
+        """
         layout, row = self.layout, self.row
         hop, chunk = layout.config.L, layout.config.dec_chunk_size
         samples = torch.cat((self._past[streams], samples), dim=1)
-        frames = samples.unfold(1, row.samples, hop)  # [S, frames, row.samples]
-        count = frames.shape[1]
-        self._past[streams] = samples[:, count * hop :][:, : self._past.shape[1]]
+        self._past[streams] = samples[:, layout.frames * hop :][:, : self._past.shape[1]]
 
         framed = torch.zeros(len(samples), layout.frames, row.width)
-        framed[:, :count, : row.samples] = frames
-        first = self._frames[streams]
-        if (first < row.flags).any():
-            frame = first[:, None, None] + torch.arange(layout.frames)[:, None]
-            framed[..., row.samples :] = (frame == torch.arange(row.flags)).float()
-        self._frames[streams] += count
+        framed[..., : row.samples] = samples.unfold(1, row.samples, hop)
+        number = torch.arange(layout.frames)
+        first = self._frames[streams, None]
+        for start in range(row.starts):
+            framed[..., row.samples + start] = first + number == start
+        framed[..., row.valid] = number < frames[:, None]
+        self._frames[streams] += layout.frames
 
-        rows = torch.zeros(layout.batch_size, layout.windows, layout.window_rows, row.width)
+        rows = torch.zeros(self.batch_size, layout.windows, layout.window_rows, row.width)
         rows[streams, :, :chunk] = framed.reshape(len(samples), layout.windows, chunk, row.width)
-        return rows.reshape(layout.batch_size, 1, layout.rows, row.width)
+        return rows.reshape(self.batch_size, 1, layout.rows, row.width)
+
+
+@dataclass
+class Control:
+    """What a chunk's flags say, as masks on the device."""
+
+    valid: ttnn.Tensor  # [B, 1, rows, 1]: 1 for rows that hold a frame
+    moved: ttnn.Tensor  # [B, 1, 1, 1]: 0 for streams that pause
+    fresh: ttnn.Tensor  # [B, 1, 1, 1]: 1 for streams that start with this chunk
+
+
+class TtControl:
+    """Reads the flags of rows as Framing makes them."""
+
+    def __init__(self, device, row):
+        def pick(column):
+            return upload(device, F.one_hot(torch.tensor([column]), row.width).T)
+
+        self.valid, self.fresh = pick(row.valid), pick(row.samples)
+
+    def __call__(self, ops, rows):
+        # A mask of one value is the first element of its tile: whatever else stands there does not count.
+        valid = ops.linear(rows, self.valid)
+        return Control(valid, moved=ops.first_element(valid), fresh=ops.first_element(ops.linear(rows, self.fresh)))
 
 
 class TtFrontend:
@@ -97,11 +133,11 @@ class TtFrontend:
         self.blocks = []
         for block in model.convnet_pre.down_convs if prenet.convnet_prenet else ():
             filter_, gate = (_banded(conv, row) for conv in (block.filter, block.gate))
-            for k in range(row.flags):
-                gate[0][row.samples + k, : row.field - k * config.L] = CLOSED_GATE
+            for k in range(row.starts):
+                gate[0][row.samples + k, : max(0, row.field - k * config.L)] = CLOSED_GATE
             self.blocks.append([(upload(device, weight), upload_row(device, bias)) for weight, bias in (filter_, gate)])
         in_conv = model.in_conv[0].weight[:, 0]  # [enc_dim, kernel]
-        self.in_conv = upload(device, F.pad(in_conv.T, (0, 0, row.field, row.flags)))
+        self.in_conv = upload(device, F.pad(in_conv.T, (0, 0, row.field, row.width - row.samples)))
 
     def __call__(self, ops, rows):
         # float32 throughout: this is the waveform itself, and the residual path would collect every rounding.

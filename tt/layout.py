@@ -49,9 +49,10 @@ class Layout:
 
     @property
     def working_set(self):
-        """Bytes of the activations that exist at one time, at their most: at the end of the encoder."""
+        """Bytes of history and activations that exist at one time, at their most: at the end of the encoder."""
         layers = self.config.num_enc_layers
         history = round_up((ENCODER_KERNEL_SIZE - 1) * (2**layers - 1))
         past = (ENCODER_KERNEL_SIZE - 1) * layers * self.rows
-        with_inputs = history + layers * self.rows
-        return 2 * self.batch_size * self.config.enc_dim * (history + 2 * past + with_inputs)
+        inputs = layers * self.rows
+        # The history, its next version, and both with the inputs between them.
+        return 2 * self.batch_size * self.config.enc_dim * (2 * history + past + inputs + (history + inputs))

@@ -86,9 +86,13 @@ class Ops:
             packer_l1_acc=True,
         )
 
-    def state(self, shape):
-        """A tensor of zeros that lives as long as the stream."""
-        return upload(self.device, torch.zeros(shape), memory=self.memory)
+    def constant(self, tensor, dtype=ttnn.bfloat16, memory=None):
+        """A host tensor on the device for as long as the streams live."""
+        return upload(self.device, tensor, dtype=dtype, memory=memory or self.memory)
+
+    def state(self, shape, dtype=ttnn.bfloat16):
+        """A tensor of zeros that the chunks change in place."""
+        return self.constant(torch.zeros(shape), dtype=dtype)
 
     def selection(self, matrix, batch_size):
         """A 0/1 matrix [M, K] as the left operand of `select`, for every stream of a batch."""
@@ -98,7 +102,7 @@ class Ops:
         share = -(-rows // (self.grid.x * self.grid.y)) * columns * TILE_BYTES
         copies = 1 if matrix.shape[0] >= TALL_SELECTION and share <= L1_CONSTANT_BYTES else batch_size
         memory = ttnn.DRAM_MEMORY_CONFIG if matrix.numel() * 2 > L1_CONSTANT_BYTES else self.memory
-        return upload(self.device, matrix.expand(copies, 1, *matrix.shape), memory=memory)
+        return self.constant(matrix.expand(copies, 1, *matrix.shape), memory=memory)
 
     def spread(self, channels):
         """The memory of activations on their way through a norm: a core per tile column, for few rows.
@@ -165,10 +169,9 @@ class Ops:
             compute_kernel_config=self.precise,
         )
 
-    def select(self, matrix, x, out=None, dtype=ttnn.bfloat16):
-        """matrix @ x per stream, for a 0/1 matrix and x [B, 1, rows, C]; written to `out` if given."""
-        where = {"memory_config": self.memory, "dtype": dtype} if out is None else {"optional_output_tensor": out}
-        return ttnn.matmul(matrix, x, compute_kernel_config=self.exact, **where)
+    def select(self, matrix, x, dtype=ttnn.bfloat16):
+        """matrix @ x per stream, for a 0/1 matrix and x [B, 1, rows, C]."""
+        return ttnn.matmul(matrix, x, compute_kernel_config=self.exact, memory_config=self.memory, dtype=dtype)
 
     def select_to_norm(self, matrix, x):
         """`select` for the norm that follows; spread for a single stream."""
@@ -205,6 +208,21 @@ class Ops:
             memory_config=x.memory_config() if x.is_sharded() else self.memory,
             compute_kernel_config=self.precise,
         )
+
+    def first_element(self, x):
+        """The first element of each stream's rows x [B, 1, rows, 1] as a mask [B, 1, 1, 1]."""
+        batch_size, _, rows, columns = x.shape
+        if rows > TILE:
+            x = ttnn.slice(x, [0, 0, 0, 0], [batch_size, 1, TILE, columns], memory_config=self.memory)
+        return ttnn.reshape(x, ttnn.Shape([batch_size, 1, 1, 1]), ttnn.Shape([batch_size, 1, TILE, TILE]))
+
+    def restart(self, state, fresh):
+        """Zeroes the state of streams that start."""
+        ttnn.where(fresh, 0.0, state, output_tensor=state)  # a product would keep what is not finite
+
+    def advance(self, state, matrix, x, moved):
+        """The next state, matrix @ x for a 0/1 matrix, of streams that do not pause."""
+        ttnn.where(moved, self.select(matrix, x), state, output_tensor=state)
 
     def concat(self, tensors):
         """Rows one below the other, per stream."""

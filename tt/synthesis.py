@@ -63,12 +63,13 @@ class TtSynthesis:
             overlap_add=ops.selection(overlap_add.matrix, layout.batch_size),
         )
 
-    def __call__(self, ops, decoded, e, features, state):
+    def __call__(self, ops, decoded, e, features, state, control, out):
+        """Writes the samples to `out`."""
         mask = ops.linear(decoded, *self.projection, activation="relu")
         if self.label is not None:
             mask = ttnn.addcmul(mask, e, self.label, memory_config=ops.memory)
         masked = ops.concat([state.past, ttnn.multiply(mask, features, memory_config=ops.memory)])
-        ops.select(state.next_past, masked, out=state.past)
+        ops.advance(state.past, state.next_past, masked, control.moved)
         pieces, _, _ = ops.heads(ops.linear(masked, self.out_conv), heads=self.pieces, kv_heads=0)
         pieces = ttnn.reshape(pieces, (pieces.shape[0], 1, -1, TILE))  # piece by piece
-        return ttnn.tanh(ops.select(state.overlap_add, pieces, dtype=ttnn.float32), memory_config=ops.memory)
+        ttnn.tanh(ops.select(state.overlap_add, pieces, dtype=ttnn.float32), output_tensor=out)

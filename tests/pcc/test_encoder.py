@@ -8,6 +8,7 @@ from support.blocks import (
     BLOCK_PCC,
     CHUNKS,
     activations,
+    all_move,
     chunk_of,
     for_all_cases,
     from_rows,
@@ -35,8 +36,9 @@ def check_encoder(device, case, chunks, measure):
     layout, ops = a.layout, ops_for(device, a.layout)
     encoder = TtEncoder(device, a.model.mask_gen.encoder)
     state = encoder.init_state(ops, layout)
+    control = all_move(ops, layout)
     values = []
     for chunk in range(chunks):
         x = to_rows(ops, chunk_of(a.features, layout, chunk), layout)
-        values.append(from_rows(encoder(ops, x, state), layout))
+        values.append(from_rows(encoder(ops, x, state, control), layout))
     measure(f"encoder, {chunks} chunks", case, values, [chunk_of(a.e, layout, c) for c in range(chunks)], BLOCK_PCC)

@@ -17,12 +17,13 @@ def test_frontend(device, case, measure):
     a = activations(*case)
     layout, lookahead = a.layout, a.model.config.lookahead_len
     ops, frontend = ops_for(device, a.layout), TtFrontend(device, a.model)
-    framing = Framing(frontend.row, layout)
+    framing = Framing(frontend.row, layout, layout.batch_size)
     audio = torch.nn.functional.pad(a.audio, (0, lookahead))
     step = layout.frames * a.model.config.L
+    frames = torch.full((layout.batch_size,), layout.frames)
     values = []
     for chunk in range(CHUNKS):
-        rows = framing(slice(None), audio[:, chunk * step : (chunk + 1) * step + lookahead])
+        rows = framing(slice(None), audio[:, chunk * step : (chunk + 1) * step + lookahead], frames)
         rows = upload(device, rows, dtype=ttnn.float32, memory=ops.memory)
         values.append(from_rows(frontend(ops, rows), layout))
     measure("prenet and in_conv", case, values, [chunk_of(a.features, layout, c) for c in range(CHUNKS)], BLOCK_PCC)

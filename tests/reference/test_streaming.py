@@ -160,7 +160,7 @@ def test_no_sample_depends_on_input_beyond_the_latency(chunk_factor):
 
 
 def tensors(s):
-    return [*s._state, s._fresh, s._pending, s._ready]
+    return [*s.engine._state, s.engine._fresh, s._pending, s._ready]
 
 
 def test_memory_does_not_grow():

@@ -13,6 +13,7 @@ import ttnn
 from support.golden import load_golden
 
 from reference.llvc import LLVC
+from tt.frontend import Control
 from tt.layout import Layout
 from tt.ops import Ops, upload
 from ttnn_llvc import DEVICE_PARAMS
@@ -101,3 +102,10 @@ def from_rows(tensor, layout):
 def ops_for(device, layout):
     """The Ops of streams of this layout."""
     return Ops(device, layout.total_rows, layout.working_set)
+
+
+def all_move(ops, layout):
+    """The Control of a chunk in which all streams go on, all frames there."""
+    ones = torch.ones(layout.batch_size, 1, layout.rows, 1)
+    zeros = torch.zeros(layout.batch_size, 1, 1, 1)
+    return Control(*(upload(ops.device, mask, memory=ops.memory) for mask in (ones, ones[:, :, :1], zeros)))

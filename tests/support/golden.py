@@ -64,7 +64,8 @@ def load_golden(name):
 
 
 def relative_error(value, expected):
-    """The largest error relative to the largest expected value (0 for nothing expected)."""
+    """The largest error relative to the largest expected value (0 where there is no error)."""
     value, expected = np.asarray(value), np.asarray(expected)
     assert value.shape == expected.shape, f"{value.shape} instead of {expected.shape}"
-    return float(np.abs(value - expected).max() / np.abs(expected).max()) if expected.size else 0.0
+    error = np.abs(value - expected).max(initial=0)
+    return float(error / np.abs(expected).max()) if error else 0.0

@@ -4,82 +4,246 @@
 
 """Values for the mock device: every ttnn op runs on it for validation, and in PyTorch for its result.
 
-Results are rounded to the op's output dtype and kept by buffer address, so that ops in place, views and memory used
-again behave as on a device. An op without a rule here raises; nothing is computed silently in another way. This
-checks the network's algebra and every op's arguments. It runs no kernel: no Tensix arithmetic, no timing.
+Results are rounded to the op's output dtype and kept by buffer address and chip, so that ops in place, views and
+memory used again behave as on a device. An op without a rule here raises; nothing is computed silently in another
+way. This checks the network's algebra and every op's arguments. It runs no kernel: no Tensix arithmetic, no timing.
+
+The mock device records no traces. Here a trace is the list of ops between begin and end of its capture, with the
+addresses they had; a replay computes them again on what stands there then. As on a device, nothing runs while it is
+captured, transfers in a capture are errors, and so is a replay after more memory was allocated. Command queues are
+watched for missing events (tests/support/queues.py).
 """
+
+import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 import ttnn
 import ttnn.decorators
+from support.queues import Queues
 
 _run = ttnn.decorators.FastOperation.__call__
 _to_torch = ttnn.to_torch  # a test may put a counter in its place
-_values = {}  # (buffer type, address) -> float32 tensor
 _inside = False
 
 
-def install():
-    """Replaces ttnn's op calls by ones that keep values."""
+class _Memory:
+    """The values on a device, and what is being recorded."""
+
+    def __init__(self, device):
+        self.device = device
+        self.chips = device.get_num_devices()
+        self.values = {}  # (buffer type, address) -> float32 tensors, one per chip
+        self.queues = Queues()
+        self.traces = {}  # number -> (calls, bytes allocated when it was captured)
+        self.capturing = None  # calls of the trace that is being captured
+
+    def allocated(self):
+        kinds = (ttnn.BufferType.L1, ttnn.BufferType.DRAM)
+        return [ttnn.get_memory_view(self.device, kind).total_bytes_allocated_per_bank for kind in kinds]
+
+
+_memory = None
+
+
+def install(device):
+    """Replaces ttnn's op calls by ones that keep values, and its traces and events by ones that keep calls."""
+    global _memory
+    _memory = _Memory(device)
     ttnn.decorators.FastOperation.__call__ = _call
+    for name, replacement in REPLACED.items():
+        replacement.original = getattr(ttnn, name)
+        setattr(ttnn, name, replacement)
 
 
 def uninstall():
+    global _memory
+    _memory = None
     ttnn.decorators.FastOperation.__call__ = _run
-    _values.clear()
+    for name, replacement in REPLACED.items():
+        setattr(ttnn, name, replacement.original)
 
 
-def _key(tensor):
-    return tensor.memory_config().buffer_type, tensor.buffer_address()
+@dataclass(frozen=True)
+class _Place:
+    """Where a tensor stands: all that is left of it when its Python object is gone."""
+
+    key: tuple
+    shape: tuple
+    dtype: object = None
+
+    @classmethod
+    def of(cls, tensor):
+        return cls((tensor.memory_config().buffer_type, tensor.buffer_address()), tuple(tensor.shape), tensor.dtype)
+
+    def read(self, chip):
+        value = _memory.values[self.key][chip]
+        if value.numel() == math.prod(self.shape):
+            return value.reshape(self.shape)
+        return value[tuple(map(slice, self.shape))]  # a view of the first rows and columns
+
+    def write(self, chip, value):
+        value = value.reshape(self.shape).float()
+        if self.dtype == ttnn.bfloat16:
+            value = value.bfloat16().float()
+        elif self.dtype != ttnn.float32:
+            raise NotImplementedError(f"no rounding to {self.dtype}")
+        _memory.values.setdefault(self.key, [None] * _memory.chips)[chip] = value.clone()
+
+
+@dataclass(frozen=True)
+class _Shards:
+    """A host tensor's values, one per chip."""
+
+    values: list
+
+    def read(self, chip):
+        return self.values[chip]
+
+
+@dataclass(frozen=True)
+class _OpCall:
+    rule: object
+    args: list
+    kwargs: dict
+    targets: list  # a _Place or None for each result
+
+    def run(self, queue=0):
+        reads = [place.key for place in _places([self.args, list(self.kwargs.values())])]
+        _memory.queues.access(queue, reads, [target.key for target in self.targets if target])
+        if self.rule is _reshape and self.targets[0].key == self.args[0].key:
+            self.rule(self.args[0].read(0), *self.args[1:])  # a view: nothing to write, but it must be a known one
+            return
+        for chip in range(_memory.chips):
+            kwargs = {key: _at(item, chip) for key, item in self.kwargs.items()}
+            results = _flat(self.rule(*_at(self.args, chip), **kwargs))
+            for target, value in zip(self.targets, results, strict=False):
+                if target is not None and value is not None:
+                    target.write(chip, value)
 
 
 def _on_device(tensor):
     return isinstance(tensor, ttnn.Tensor) and ttnn.is_tensor_storage_on_device(tensor)
 
 
-def _value(argument):
-    """An op's argument with PyTorch values in place of tensors."""
+def _placed(argument):
+    """An op's argument with places, or values of the host, instead of tensors."""
     if isinstance(argument, (list, tuple)) and not isinstance(argument, ttnn.Shape):
-        return [_value(item) for item in argument]
+        return [_placed(item) for item in argument]
     if not isinstance(argument, ttnn.Tensor):
         return argument
-    if not _on_device(argument):
-        return _run(_to_torch, argument).float()
-    return _values[_key(argument)].reshape(list(argument.shape))
+    if _on_device(argument):
+        return _Place.of(argument)
+    shards = [_run(_to_torch, shard).float() for shard in ttnn.get_device_tensors(argument)]
+    return _Shards(shards if len(shards) > 1 else shards * _memory.chips)
 
 
-def _store(tensor, value):
-    value = value.reshape(list(tensor.shape)).float()
-    if tensor.dtype == ttnn.bfloat16:
-        value = value.bfloat16().float()
-    elif tensor.dtype != ttnn.float32:
-        raise NotImplementedError(f"no rounding to {tensor.dtype}")
-    _values[_key(tensor)] = value.clone()
+def _at(argument, chip):
+    """The same with one chip's values."""
+    if isinstance(argument, list):
+        return [_at(item, chip) for item in argument]
+    return argument.read(chip) if isinstance(argument, (_Place, _Shards)) else argument
+
+
+def _places(argument):
+    if isinstance(argument, list):
+        return [place for item in argument for place in _places(item)]
+    return [argument] if isinstance(argument, _Place) else []
 
 
 def _call(operation, *args, **kwargs):
     global _inside
-    if _inside:  # ttnn's own Python calls further ops
+    if _inside or _memory is None:  # ttnn's own Python calls further ops
         return _run(operation, *args, **kwargs)
     _inside = True
     try:
         name = operation.python_fully_qualified_name.removeprefix("ttnn.")
         if name == "to_torch":
-            return _value(args[0])
+            return _download(*args, **kwargs)
         if name == "deallocate":
             return _run(operation, *args, **kwargs)
         if name not in RULES:
             raise NotImplementedError(f"no golden function for ttnn.{name}; add one to {__file__}")
-        value = RULES[name](*map(_value, args), **{key: _value(item) for key, item in kwargs.items()})
+        placed_args, placed_kwargs = _placed(args), {key: _placed(item) for key, item in kwargs.items()}
+        queue = kwargs.pop("cq_id", None) or 0  # the mock device may have fewer
         result = _run(operation, *args, **kwargs)
-        targets = [args[1]] if name == "copy_host_to_device_tensor" else _flat(result)
-        for target, target_value in zip(targets, _flat(value), strict=False):
-            if target_value is not None and _on_device(target):
-                _store(target, target_value)
+        is_upload = name == "copy_host_to_device_tensor"
+        targets = [args[1]] if is_upload else _flat(result)
+        targets = [_Place.of(target) if _on_device(target) else None for target in targets]
+        call = _OpCall(RULES[name], placed_args, placed_kwargs, targets)
+        if _memory.capturing is None:
+            call.run(queue)
+        elif is_upload or name == "from_torch" and any(targets):
+            raise RuntimeError(f"ttnn.{name} while a trace is captured: writes are not supported")
+        else:
+            _memory.capturing.append(call)
         return result
     finally:
         _inside = False
+
+
+def _download(tensor, *, mesh_composer=None, cq_id=None, **_):
+    if not _on_device(tensor):
+        return _run(_to_torch, tensor)
+    if _memory.capturing is not None:
+        raise RuntimeError("ttnn.to_torch while a trace is captured: reads are not supported")
+    if (mesh_composer is None) != (_memory.chips == 1):
+        raise RuntimeError("a tensor on several chips needs a mesh composer, and only that")
+    place = _Place.of(tensor)
+    _memory.queues.access(cq_id or 0, reads=[place.key])
+    _memory.queues.finish(cq_id or 0)
+    return torch.cat([place.read(chip) for chip in range(_memory.chips)])
+
+
+def _begin_trace_capture(device, *, cq_id=None):
+    if _memory.capturing is not None:
+        raise RuntimeError("a trace is being captured already")
+    _memory.capturing = []
+    return max(_memory.traces, default=-1) + 1
+
+
+def _end_trace_capture(device, trace, *, cq_id=None):
+    _memory.traces[trace] = _memory.capturing, _memory.allocated()
+    _memory.capturing = None
+
+
+def _execute_trace(device, trace, *, cq_id=None, blocking=True):
+    calls, allocated = _memory.traces[trace]
+    if any(now > then for now, then in zip(_memory.allocated(), allocated, strict=True)):
+        raise RuntimeError("memory was allocated while a trace lives: the trace may overwrite it")
+    for call in calls:
+        call.run(cq_id or 0)
+    if blocking:
+        _memory.queues.finish(cq_id or 0)
+
+
+def _release_trace(device, trace):
+    del _memory.traces[trace]
+
+
+def _record_event(device, cq_id=None):
+    return _memory.queues.record(cq_id or 0)
+
+
+def _wait_for_event(cq_id, mesh_event):
+    _memory.queues.wait(cq_id or 0, mesh_event)
+
+
+def _synchronize_device(device, cq_id=None):
+    for queue in (0, 1) if cq_id is None else (cq_id,):
+        _memory.queues.finish(queue)
+
+
+REPLACED = {
+    "begin_trace_capture": _begin_trace_capture,
+    "end_trace_capture": _end_trace_capture,
+    "execute_trace": _execute_trace,
+    "release_trace": _release_trace,
+    "record_event": _record_event,
+    "wait_for_event": _wait_for_event,
+    "synchronize_device": _synchronize_device,
+}
 
 
 def _flat(result):
@@ -114,10 +278,10 @@ def _layer_norm(x, weight, bias, epsilon, residual_input_tensor=None, **_):
 def _reshape(x, shape, padded_shape=None):
     if padded_shape is None:
         return x.reshape(list(shape))
-    shape = list(shape)  # fewer rows of the same tiles
-    if list(x.shape) != list(padded_shape) or shape[:2] + shape[3:] != list(x.shape[:2]) + list(x.shape[3:]):
-        raise NotImplementedError("a reshape with padding that is not just fewer rows")
-    return x[:, :, : shape[2]]
+    tiles = [*x.shape[:2], *(-(-size // ttnn.TILE_SIZE) * ttnn.TILE_SIZE for size in x.shape[2:])]
+    if tiles != list(padded_shape) or any(new > old for new, old in zip(shape, x.shape, strict=True)):
+        raise NotImplementedError("a reshape with padding that is not the first rows and columns of the same tiles")
+    return x[tuple(map(slice, shape))]
 
 
 def _create_heads(q, kv=None, *, num_heads, num_kv_heads, **_):
@@ -137,7 +301,6 @@ RULES = {
     "from_torch": lambda x, *_, **__: x,
     "allocate_tensor_on_device": lambda *_, **__: None,  # holds nothing that could be read
     "copy_host_to_device_tensor": lambda x, *_, **__: x,
-    "clone": lambda x, **_: x,
     "linear": _linear,
     "matmul": lambda a, b, **_: a @ b,
     "addcmul": lambda x, a, b, **_: x + a * b,
