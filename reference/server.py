@@ -29,7 +29,7 @@ class StreamServer:
 
     The engine converts a chunk of all streams that have one waiting in one go. It does so when every open stream
     has one, or as soon as one stream has two: a stream that is late costs the others a chunk of time at most. A
-    caller with a clock of his own calls step() and waits for nobody. Calls may come from several threads.
+    caller with a clock calls step() and waits for nobody. Calls may come from several threads.
     """
 
     def __init__(self, engine):
@@ -133,15 +133,28 @@ class ServedStream:
         samples = checked_samples(samples, (None,))
         with self._server._lock:
             self._check_usable()
+            if self._ending:
+                raise RuntimeError("the stream is finished; flush() or reset() starts it anew")
             self._pending = torch.cat((self._pending, samples))
             self._server._step_when_due(self)
             return self._take_ready()
 
-    def flush(self):
-        """Ends the stream: returns the audio still owed, in total as much as went in. The next push starts anew."""
+    def read(self):
+        """The audio [k] that became ready since, k may be 0."""
+        with self._server._lock:
+            self._check_usable()
+            return self._take_ready()
+
+    def finish(self):
+        """Says that no more samples come: the coming steps convert what is left, down to an incomplete chunk."""
         with self._server._lock:
             self._check_usable()
             self._ending = True
+
+    def flush(self):
+        """Ends the stream: returns the audio still owed, in total as much as went in. The next push starts anew."""
+        with self._server._lock:
+            self.finish()
             while self._waiting:
                 self._server.step()
             self._server._drain()

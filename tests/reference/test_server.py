@@ -1,0 +1,237 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Streams of a server come and go as they like, and each is what it would be alone."""
+
+import threading
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support.golden import load_golden, relative_error
+
+from reference.server import ServerFull, StreamServer
+from reference.streaming import LLVCEngine, LLVCStream
+
+TOLERANCE = 1e-5
+GOLDEN = load_golden("small")
+SPEECH = torch.from_numpy(GOLDEN.arrays["audio"])
+
+
+def serve(batch_size, chunk_factor=1):
+    return StreamServer(LLVCEngine(GOLDEN.model, chunk_factor, batch_size))
+
+
+def offline(audio):
+    with torch.no_grad():
+        return GOLDEN.model(audio[None, None])[0, 0]
+
+
+class Delayed(LLVCEngine):
+    """Like a pipelined device: a chunk is out when the next one is in."""
+
+    depth = 1
+
+    def __init__(self, *arguments):
+        self._done = []
+        super().__init__(*arguments)
+
+    def _submit(self, *arguments):
+        super()._submit(*arguments)
+        self._done.append(super()._collect())
+
+    def _collect(self):
+        return self._done.pop(0)
+
+
+@given(
+    batch_size=st.integers(1, 4),
+    chunk_factor=st.sampled_from([1, 2]),
+    engine=st.sampled_from([LLVCEngine, Delayed]),
+    events=st.lists(
+        st.tuples(
+            st.integers(0, 3),
+            st.sampled_from(["push", "push", "push", "push", "reset", "close", "flush", "step"]),
+            st.integers(0, 700),
+        ),
+        max_size=40,
+    ),
+)
+def test_each_stream_is_what_it_is_alone(batch_size, chunk_factor, engine, events):
+    def check(place):
+        given_, got = given_to[place], torch.cat(got_from[place])
+        assert got.shape == given_.shape
+        assert relative_error(got, offline(given_)) < TOLERANCE
+
+    streams, given_to, got_from = {}, {}, {}
+    with StreamServer(engine(GOLDEN.model, chunk_factor, batch_size)) as server:
+        for number, (place, what, length) in enumerate(events):
+            place %= batch_size
+            if place not in streams:
+                streams[place], given_to[place], got_from[place] = server.open(), torch.zeros(0), []
+            stream = streams[place]
+            if what == "push":
+                samples = SPEECH[577 * number : 577 * number + length]
+                given_to[place] = torch.cat((given_to[place], samples))
+                got_from[place].append(stream.push(samples))
+            elif what == "step":
+                server.step()
+            elif what == "flush":
+                got_from[place].append(stream.flush())
+                check(place)
+                given_to[place], got_from[place] = torch.zeros(0), []
+            else:
+                getattr(stream, what)()
+                given_to[place], got_from[place] = torch.zeros(0), []
+                if what == "close":
+                    del streams[place]
+        for place, stream in streams.items():
+            got_from[place].append(stream.flush())
+            check(place)
+
+
+def test_it_waits_for_a_late_stream_a_chunk_at_most():
+    with serve(2) as server:
+        a, b = server.open(), server.open()
+        assert len(a.push(SPEECH[: 208 + 16])) == 0  # b has nothing yet
+        assert len(b.push(SPEECH[: 208 + 16])) == 208
+        assert len(a.read()) == 208 and len(b.read()) == 0
+        assert len(a.push(SPEECH[:208])) == 0
+        assert len(a.push(SPEECH[:208])) == 208  # b is a chunk late: no more waiting
+        assert server.step() == 1 and len(a.read()) == 208
+        assert server.step() == 0
+
+
+def test_streams_that_finish_together_end_in_one_step():
+    with serve(3) as server:
+        streams = [server.open() for _ in range(3)]
+        for b, stream in enumerate(streams):
+            stream.push(SPEECH[: 100 + b])
+            stream.finish()
+            with pytest.raises(RuntimeError, match="finished"):
+                stream.push(SPEECH[:1])
+        assert server.step() == 3
+        for b, stream in enumerate(streams):
+            assert relative_error(stream.read(), offline(SPEECH[: 100 + b])) < TOLERANCE
+
+
+def test_a_full_server():
+    with serve(2) as server:
+        a = server.open()
+        server.open()
+        with pytest.raises(ServerFull, match="all 2 streams are in use"):
+            server.open()
+        a.close()
+        server.open()
+
+
+def test_bad_samples_are_told_to_their_stream_only():
+    with serve(2) as server:
+        good, bad = server.open(), server.open()
+        received = []
+        for start in range(0, 1040, 208):
+            received.append(good.push(SPEECH[start : start + 208]))
+            for samples, message in (
+                (torch.full((208,), float("nan")), "not finite"),
+                (torch.zeros(1, 208), r"shape \[any length\]"),
+                (torch.zeros(208, dtype=torch.int16), "floating-point"),
+            ):
+                with pytest.raises(ValueError, match=message):
+                    bad.push(samples)
+        received.append(good.flush())
+        assert relative_error(torch.cat(received), offline(SPEECH[:1040])) < TOLERANCE
+        assert len(bad.flush()) == 0
+
+
+def test_calls_after_close():
+    server = serve(2)
+    stream = server.open()
+    stream.close()
+    stream.close()
+    for call in (lambda: stream.push(torch.zeros(1)), stream.read, stream.finish, stream.flush, stream.reset):
+        with pytest.raises(RuntimeError, match="the stream is closed"):
+            call()
+    other = server.open()
+    server.close()
+    server.close()
+    for call in (server.open, server.step, lambda: other.push(torch.zeros(1)), server.__enter__):
+        with pytest.raises(RuntimeError, match="closed"):
+            call()
+
+
+class Failing(LLVCEngine):
+    fail = False
+
+    def _submit(self, *arguments):
+        super()._submit(*arguments)
+        if self.fail:
+            raise OSError("the card fell out")
+
+
+def test_a_failed_chunk_is_told_to_all_streams_and_a_reset_starts_anew():
+    with StreamServer(Failing(GOLDEN.model, 1, 3)) as server:
+        a, b = server.open(), server.open()
+        a.push(SPEECH[:600])
+        b.push(SPEECH[:600])
+        server.engine.fail = True
+        with pytest.raises(OSError, match="fell out"):
+            a.push(SPEECH[:600])
+        server.engine.fail = False
+        for stream in (a, b):
+            for call in (lambda stream=stream: stream.push(torch.zeros(1)), stream.read, stream.flush):
+                with pytest.raises(RuntimeError, match="a chunk of the server failed"):
+                    call()
+        c = server.open()  # is not stopped by the others
+        assert relative_error(torch.cat((c.push(SPEECH[:500]), c.flush())), offline(SPEECH[:500])) < TOLERANCE
+        a.reset()
+        assert relative_error(torch.cat((a.push(SPEECH[:500]), a.flush())), offline(SPEECH[:500])) < TOLERANCE
+        b.close()
+
+
+def test_a_failed_chunk_of_a_stream():
+    with LLVCStream(GOLDEN.model) as stream:
+        engine = stream.engine = Failing(GOLDEN.model)
+        engine.fail = True
+        with pytest.raises(OSError):
+            stream.push(SPEECH[None, :600])
+        engine.fail = False
+        for call in (lambda: stream.push(SPEECH[None, :1]), stream.flush):
+            with pytest.raises(RuntimeError, match="a chunk failed"):
+                call()
+        stream.reset()
+        out = torch.cat((stream.push(SPEECH[None, :500]), stream.flush()), dim=1)
+        assert relative_error(out[0], offline(SPEECH[:500])) < TOLERANCE
+
+
+def test_nothing_grows_over_many_streams():
+    def held():
+        return sum(t.untyped_storage().nbytes() for t in (*server.engine._state, server.engine._fresh))
+
+    with serve(2) as server:
+        stays = server.open()
+        stays.push(SPEECH[:224])
+        before = held()
+        for _ in range(1000):
+            with server.open() as stream:
+                stream.push(SPEECH[:50])
+        assert server.streams == [stays] and held() == before
+        assert not server.engine._under_way
+
+
+def test_streams_in_threads_of_their_own():
+    def run(stream, samples):
+        parts = [stream.push(piece) for piece in samples.split(97)]
+        results[stream] = torch.cat([*parts, stream.flush()])
+
+    results = {}
+    with serve(4) as server:
+        inputs = {server.open(): SPEECH[1000 * b : 1000 * b + 3000 + 10 * b] for b in range(4)}
+        threads = [threading.Thread(target=run, args=item) for item in inputs.items()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for stream, samples in inputs.items():
+        assert relative_error(results[stream], offline(samples)) < TOLERANCE
