@@ -5,6 +5,7 @@
 """LLVC in TTNN: everything between the samples that go in and the samples that come out runs on the device."""
 
 from collections import deque
+from dataclasses import asdict
 
 import torch
 
@@ -22,8 +23,11 @@ from tt.ops import TILE, Ops
 from tt.runner import MODES, ChunkRunner, make_buffers, release_traces
 from tt.synthesis import TtSynthesis
 
+# A trace of the published network takes 0.8 MB: room for some forty of them.
+TRACE_REGION_BYTES = 32 * 2**20
+
 # What the network needs of ttnn.open_device or ttnn.open_mesh_device.
-DEVICE_PARAMS = {"l1_small_size": 32768, "trace_region_size": 32 * 2**20, "num_command_queues": 2}
+DEVICE_PARAMS = {"l1_small_size": 32768, "trace_region_size": TRACE_REGION_BYTES, "num_command_queues": 2}
 
 # The selections of a chunk grow with the square of its frames: longer chunks cost more than they save.
 MAX_FRAMES = 320
@@ -86,13 +90,17 @@ class TtLLVC:
         """The network of a checkpoint and its config.json; errors as reference.checkpoint.load_model's."""
         return cls(device, load_model(path, load_config(config_path)[0]))
 
+    def engine(self, chunk_factor=1, batch_size=1, mode="latency"):
+        """Opens a TtLLVCEngine. For `mode` see tt/runner.py."""
+        return TtLLVCEngine(self, chunk_factor, batch_size, mode)
+
     def stream(self, chunk_factor=1, batch_size=1, mode="latency"):
-        """Opens a ChunkedStream: batch_size streams that share a clock. For `mode` see tt/runner.py."""
-        return ChunkedStream(TtLLVCEngine(self, chunk_factor, batch_size, mode))
+        """Opens a ChunkedStream: batch_size streams that share a clock."""
+        return ChunkedStream(self.engine(chunk_factor, batch_size, mode))
 
     def serve(self, batch_size, chunk_factor=1, mode="latency"):
         """Opens a StreamServer: up to batch_size streams that come and go."""
-        return StreamServer(TtLLVCEngine(self, chunk_factor, batch_size, mode))
+        return StreamServer(self.engine(chunk_factor, batch_size, mode))
 
     def convert(self, audio):
         """Converts whole signals [B, N] -> [B, N]."""
@@ -135,12 +143,17 @@ class TtLLVC:
     def __call__(self, ops, rows, state, samples):
         """One chunk on the device: rows as Framing makes them, uploaded -> `samples` [B, 1, rows, L of one tile]."""
         control = self.control(ops, rows)
-        for tensor in (tensor for block in state.values() for tensor in block.tensors):
+        for tensor in state_tensors(state):
             ops.restart(tensor, control.fresh)
         features = self.frontend(ops, rows)
         e = self.encoder(ops, features, state["encoder"], control)
         decoded = self.decoder(ops, e, state["decoder"], control)
         self.synthesis(ops, decoded, e, features, state["synthesis"], control, samples)
+
+
+def state_tensors(state):
+    """The tensors of a state that chunks change in place."""
+    return [tensor for block in state.values() for tensor in block.tensors]
 
 
 class TtLLVCEngine(ChunkEngine):
@@ -177,13 +190,14 @@ class TtLLVCEngine(ChunkEngine):
                 *network.buffer_shapes(layout),
                 mode,
             )
+        self.preparation = asdict(self.runner.preparation)
 
     def restart(self, streams):
         self._framing.restart(self._index(streams))
 
     def _index(self, streams):
         """Streams as places of the batch on the device, which may be larger by a few."""
-        return streams if self._slots == self.batch_size else list(range(self.batch_size))[streams]
+        return slice(self.batch_size) if streams == slice(None) else streams
 
     def _submit(self, streams, samples, frames):
         places = self._index(streams)

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from reference.errors import LLVCError
-from reference.streaming import ChunkedStream, LLVCStream
+from reference.streaming import ChunkEngine, LLVCEngine
 
 BACKENDS = ("auto", "cpu", "ttnn")
 
@@ -27,14 +27,16 @@ class BackendError(LLVCError):
 class Backend:
     """A network that is ready to convert.
 
-    open_stream(chunk_factor) gives a ChunkedStream for one voice. Offline conversion is the stream in chunks of
-    offline_chunk_factor: the same samples, and the network's memory does not grow with the file.
+    open_engine(chunk_factor, batch_size, mode) gives a ChunkEngine; for `mode` see tt/runner.py. Offline conversion
+    is the stream in chunks of offline_chunk_factor, in offline_mode: the same samples, and the network's memory does
+    not grow with the file.
     """
 
     name: str
     device: str
-    open_stream: Callable[[int], ChunkedStream]
+    open_engine: Callable[[int, int, str], ChunkEngine]
     offline_chunk_factor: int
+    offline_mode: str
 
 
 def has_card():
@@ -43,30 +45,45 @@ def has_card():
 
 
 @contextmanager
-def open_backend(name, model, device_id):
-    """Opens a backend for a reference network and closes it afterwards. BackendError if it is not available."""
+def open_backend(name, model, device_id=None, streams=1):
+    """Opens a backend for a reference network and closes it afterwards. BackendError if it is not available.
+
+    Without a device_id many streams get both chips of an N300, and all else device 0.
+    """
     if name == "auto":
         name = "ttnn" if has_card() else "cpu"
         print("backend: ttnn" if name == "ttnn" else "backend: cpu (no Tenstorrent card found)")
     if name == "cpu":
         threads = f"CPU, {torch.get_num_threads()} threads"
-        yield Backend("cpu", threads, lambda n: LLVCStream(model, n), offline_chunk_factor=64)
+
+        def open_engine(chunk_factor, batch_size, mode):
+            if mode != "latency":
+                raise BackendError(f"--mode {mode} is for --backend ttnn: nothing goes on beside a CPU's computation")
+            return LLVCEngine(model, chunk_factor, batch_size)
+
+        yield Backend("cpu", threads, open_engine, offline_chunk_factor=64, offline_mode="latency")
         return
 
     ttnn = _import_ttnn()
     from ttnn_llvc import DEVICE_PARAMS, TtLLVC
 
+    both = streams > 1 and device_id is None and ttnn.cluster.get_cluster_type() == ttnn.cluster.ClusterType.N300
+    where = "both chips of an N300" if both else f"device {device_id or 0}"
     try:
-        device = ttnn.open_device(device_id=device_id, **DEVICE_PARAMS)
+        if both:
+            device, close = ttnn.open_mesh_device(ttnn.MeshShape(1, 2), **DEVICE_PARAMS), ttnn.close_mesh_device
+        else:
+            device, close = ttnn.open_device(device_id=device_id or 0, **DEVICE_PARAMS), ttnn.close_device
     except Exception as error:  # whatever the driver makes of a missing, busy or broken card
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise BackendError(f"device {device_id} does not open ({reason}); check the card and --device_id") from None
+        raise BackendError(f"{where}: does not open ({reason}); check the card and --device_id") from None
     try:
-        where = "simulated Wormhole" if "TT_METAL_SIMULATOR" in os.environ else f"device {device_id}"
+        if "TT_METAL_SIMULATOR" in os.environ:
+            where = f"simulated Wormhole, {where}"
         tt_model = TtLLVC.from_reference(device, model)
-        yield Backend("ttnn", where, tt_model.stream, offline_chunk_factor=tt_model.offline_chunk_factor)
+        yield Backend("ttnn", where, tt_model.engine, tt_model.offline_chunk_factor, offline_mode="throughput")
     finally:
-        ttnn.close_device(device)
+        close(device)
 
 
 def _import_ttnn():

@@ -20,12 +20,13 @@ from reference.errors import LLVCError, one_line
 
 from .audio import FORMATS, AudioError, check_writable, find_audio_files, read_audio, write_audio
 from .backend import BACKENDS, open_backend
-from .convert import convert_offline, convert_streaming
+from .convert import convert_concurrently, convert_offline, convert_streaming
 from .files import replacing
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_CHECKPOINT = "llvc_models/models/checkpoints/llvc/G_500000.pth"
 DEFAULT_CONFIG = "experiments/llvc/config.json"
+MODES = ("latency", "throughput")
 BUNDLED_CHECKPOINT = ROOT / "checkpoints" / "passthrough.safetensors"
 
 
@@ -57,8 +58,10 @@ def parse_args(argv=None):
     add("-o", "--output_file", default="converted_output.wav", metavar="PATH", help="where the result goes")
     add("-s", "--streaming", action="store_true", help="feed the file chunk by chunk, as a microphone would")
     add("-n", "--chunk_factor", type=_count(1), default=1, metavar="N", help="chunk of a stream, in units of 13 ms")
+    add("--streams", type=_count(1), metavar="K", help="convert K files, or K copies of one, as streams at a time")
+    add("--mode", choices=MODES, default="latency", help="of streams on a card: lowest latency, or transfers beside")
     add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
-    add("--device_id", type=_count(0), default=0, metavar="N", help="which card")
+    add("--device_id", type=_count(0), metavar="N", help="which device, instead of 0 or, for streams, a whole N300")
     add("--plot", metavar="FILE.png", help="also draw input and output")
     add("--json", metavar="FILE", help="also write all figures to a file")
     return parser.parse_args(argv)
@@ -131,7 +134,7 @@ def convert_file(backend, source, target, sample_rate, args):
     audio = read_audio(source, sample_rate)
     figures = {"input": str(source), "output": str(target), "seconds": len(audio) / sample_rate}
     if args.streaming:
-        converted, figures["streaming"] = convert_streaming(backend, audio, args.chunk_factor, sample_rate)
+        converted, figures["streaming"] = convert_streaming(backend, audio, args.chunk_factor, args.mode, sample_rate)
     else:
         converted, seconds = convert_offline(backend, audio)
         figures["offline"] = {
@@ -139,19 +142,62 @@ def convert_file(backend, source, target, sample_rate, args):
             "rtf": seconds / figures["seconds"],
             "times_real_time": figures["seconds"] / seconds,
         }
-    figures["clipped_samples"] = write_audio(target, converted, sample_rate)
+    figures["clipped_samples"] = write(args, source, target, audio, converted, sample_rate)
+    return figures
+
+
+def write(args, source, target, audio, converted, sample_rate):
+    """Writes a file's result, and draws it if asked to; returns how many samples reached full scale."""
+    clipped = write_audio(target, converted, sample_rate)
     if args.plot:
         from .plot import plot_conversion  # matplotlib takes a second to load
 
         plot_conversion(args.plot, audio, converted, sample_rate, f"{source.name}  →  {target.name}")
-    return figures
+    return clipped
+
+
+def convert_streams(backend, pairs, sample_rate, args):
+    """Converts all files as args.streams streams at a time -> (figures of each file, errors, figures of the whole).
+
+    Copies of a single file fill all streams; one of them is written.
+    """
+    done, errors, signals = [], [], []
+    for source, target in pairs:
+        try:
+            signals.append(read_audio(source, sample_rate))
+            done.append({"input": str(source), "output": str(target), "seconds": len(signals[-1]) / sample_rate})
+        except AudioError as error:
+            errors.append((source, error))
+    if not done:
+        return done, errors, None
+    copies = args.streams if len(pairs) == 1 else 1
+    converted, figures = convert_concurrently(
+        backend, signals * copies, args.streams, args.chunk_factor, args.mode, sample_rate
+    )
+    written = []
+    for file, audio, samples in zip(done, signals, converted, strict=False):
+        source, target = Path(file["input"]), Path(file["output"])
+        try:
+            file["clipped_samples"] = write(args, source, target, audio, samples, sample_rate)
+            written.append(file)
+        except LLVCError as error:
+            errors.append((source, error))
+    return written, errors, figures
 
 
 def report(figures):
-    """The figures of one file as the lines that are printed."""
+    """The figures of one file, or of all streams at a time, as the lines that are printed."""
     lines = []
     if "streaming" in figures:
         f = figures["streaming"]
+        if "streams" in f:
+            lines.append(
+                f"{f['streams']} streams            {f['seconds']:.2f} s of audio in {f['elapsed_s']:.2f} s, "
+                f"{f['aggregate_times_real_time']:.1f} x real time in aggregate"
+            )
+        if f["preparation"]:
+            steps = "  ".join(f"{name.removesuffix('_s')} {value:.2f}" for name, value in f["preparation"].items())
+            lines.append(f"preparation          {steps} s")
         lines.append(f"chunk                {f['chunk_ms']:.1f} ms ({f['chunks']} timed)")
         lines.append(
             f"algorithmic latency  {f['algorithmic_latency_ms']:.1f} ms (chunk + 2L as in the paper; a sample waits "
@@ -175,7 +221,7 @@ def report(figures):
             f"offline: {figures['seconds']:.2f} s of audio in {f['compute_s']:.2f} s, RTF {f['rtf']:.3f} "
             f"(compute / audio, lower is faster), {f['times_real_time']:.1f} x real time"
         )
-    if figures["clipped_samples"]:
+    if figures.get("clipped_samples"):
         lines.append(f"clipping: {figures['clipped_samples']} samples reached full scale")
     return lines
 
@@ -186,22 +232,32 @@ def run(args):
         setattr(args, name, locate(getattr(args, name)))
     pairs = plan(args)
     model, sample_rate = load(args)
-    if args.streaming:
+    if args.streaming or args.streams:
         # A chunk is too small to share: with more threads, on a busy machine, each waits for the others.
         torch.set_num_threads(1)
-    done, failed = [], []
-    with open_backend(args.backend, model, args.device_id) as backend:
+    done, failed, streaming = [], [], None
+
+    def fail(source, error):
+        message = one_line(error if isinstance(error, LLVCError) else f"{source}: {error}")
+        failed.append({"input": str(source), "error": message})
+        tqdm.write(f"error: {message}", file=sys.stderr)
+
+    with open_backend(args.backend, model, args.device_id, args.streams or 1) as backend:
         single = not Path(args.input_file).is_dir()
-        for source, target in pairs if single else tqdm(pairs, unit="file"):
-            try:
-                done.append(convert_file(backend, source, target, sample_rate, args))
-            except (LLVCError, OSError, ValueError, RuntimeError, MemoryError) as error:
-                if single:
-                    raise
-                # Whatever is wrong with one file, the others are not lost.
-                message = one_line(error if isinstance(error, LLVCError) else f"{source}: {error}")
-                failed.append({"input": str(source), "error": message})
-                tqdm.write(f"error: {message}", file=sys.stderr)
+        if args.streams:
+            done, errors, streaming = convert_streams(backend, pairs, sample_rate, args)
+            if single and errors:
+                raise errors[0][1]
+            for source, error in errors:
+                fail(source, error)
+        else:
+            for source, target in pairs if single else tqdm(pairs, unit="file"):
+                try:
+                    done.append(convert_file(backend, source, target, sample_rate, args))
+                except (LLVCError, OSError, ValueError, RuntimeError, MemoryError) as error:
+                    if single:
+                        raise
+                    fail(source, error)  # whatever is wrong with one file, the others are not lost
         if args.json:
             summary = {
                 "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -209,14 +265,17 @@ def run(args):
                 "device": backend.device,
                 "torch": torch.__version__,
                 "sample_rate": sample_rate,
+                "streaming": streaming,
                 "files": done,
                 "failed": failed,
             }
             with replacing(args.json) as temporary:
                 temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    if single:
+    if streaming:
+        print("\n".join(report({"streaming": streaming})))
+    elif single:
         print("\n".join(report(done[0])))
-    else:
+    if not single:
         print(f"converted {len(done)} of {len(pairs)} files, {sum(f['seconds'] for f in done):.1f} s of audio")
     print(f"written: {args.output_file}")
     return 1 if failed else 0

@@ -2,29 +2,33 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Converting one signal, offline or as a stream, and the figures of doing so."""
+"""Converting signals, offline, as a stream or as many streams at a time, and the figures of doing so."""
 
 import time
+from collections import deque
 
 import numpy as np
 import torch
 
+from reference.server import StreamServer
+from reference.streaming import ChunkedStream
+
 
 def convert_offline(backend, audio):
     """Converts samples [N] -> (samples [N], seconds of compute)."""
-    with backend.open_stream(backend.offline_chunk_factor) as stream:
+    with ChunkedStream(backend.open_engine(backend.offline_chunk_factor, 1, backend.offline_mode)) as stream:
         start = time.perf_counter()
         converted = torch.cat((stream.push(audio[None]), stream.flush()), dim=1)[0]
         return converted, time.perf_counter() - start
 
 
-def convert_streaming(backend, audio, chunk_factor, sample_rate):
+def convert_streaming(backend, audio, chunk_factor, mode, sample_rate):
     """Converts samples [N] chunk by chunk, as a microphone would give them -> (samples [N], figures).
 
     The figures are those of stream_figures.
     """
     pieces, seconds = [], []
-    with backend.open_stream(chunk_factor) as stream:
+    with ChunkedStream(backend.open_engine(chunk_factor, 1, mode)) as stream:
         for chunk in audio[None].split(stream.chunk_len, dim=1):
             start = time.perf_counter()
             ready = stream.push(chunk)
@@ -33,12 +37,56 @@ def convert_streaming(backend, audio, chunk_factor, sample_rate):
             if ready.shape[1]:  # the first chunk waits for its lookahead
                 seconds.append(elapsed)
         pieces.append(stream.flush())
-        figures = stream_figures(seconds, stream, sample_rate)
+        figures = stream_figures(seconds, stream.engine, sample_rate)
     return torch.cat(pieces, dim=1)[0], figures
 
 
-def stream_figures(seconds, stream, sample_rate):
-    """The figures of a stream from the seconds that each of its chunks took (the first one apart).
+def convert_concurrently(backend, signals, streams, chunk_factor, mode, sample_rate):
+    """Converts signals [N], each as a stream of its own and up to `streams` of them at a time -> (signals, figures).
+
+    As so many microphones would give them: every stream gets a chunk, and then all chunks are converted. Where a
+    signal ends the next one joins. The figures are those of stream_figures, for the chunks of all streams at a time,
+    and of the whole: aggregate_times_real_time is audio time of all signals / time that the conversion took.
+    """
+    waiting = deque(enumerate(signals))
+    converted = [[] for _ in signals]
+    active, seconds = {}, []  # signal -> (its stream, samples that did not go in yet)
+    with StreamServer(backend.open_engine(chunk_factor, streams, mode)) as server:
+        begin = time.perf_counter()
+        while waiting or active:
+            while waiting and len(active) < streams:
+                number, samples = waiting.popleft()
+                active[number] = server.open(), samples
+            start = time.perf_counter()
+            for number, (stream, samples) in active.items():
+                if len(samples):
+                    converted[number].append(stream.push(samples[: server.chunk_len]))
+                else:
+                    stream.finish()
+                active[number] = stream, samples[server.chunk_len :]
+            if not server.step():
+                server.drain()
+            ready = {number: stream.read() for number, (stream, _) in active.items()}
+            if any(len(samples) for samples in ready.values()):
+                seconds.append(time.perf_counter() - start)
+            for number, samples in ready.items():
+                converted[number].append(samples)
+                if sum(map(len, converted[number])) == len(signals[number]):
+                    active.pop(number)[0].close()
+        elapsed = time.perf_counter() - begin
+        figures = stream_figures(seconds, server.engine, sample_rate)
+    total = sum(map(len, signals)) / sample_rate
+    figures |= {
+        "streams": streams,
+        "seconds": total,
+        "elapsed_s": elapsed,
+        "aggregate_times_real_time": total / elapsed,
+    }
+    return [torch.cat(pieces) for pieces in converted], figures
+
+
+def stream_figures(seconds, engine, sample_rate):
+    """The figures of an engine's streams from the seconds that each chunk took (the first one apart).
 
     Times are in ms; latency_ms is algorithmic latency + mean compute; rtf is compute time / audio time and
     times_real_time its inverse, which the paper calls RTF. Without a second chunk there is nothing to measure,
@@ -46,9 +94,10 @@ def stream_figures(seconds, stream, sample_rate):
     """
     first, steady = seconds[:1], np.array(seconds[1:]) * 1e3
     chunk_ms, latency_ms, wait_ms = (
-        1e3 * samples / sample_rate for samples in (stream.chunk_len, stream.latency, stream.longest_wait)
+        1e3 * samples / sample_rate for samples in (engine.chunk_len, engine.latency, engine.longest_wait)
     )
     figures = {
+        "preparation": engine.preparation,
         "chunk_ms": chunk_ms,
         "algorithmic_latency_ms": latency_ms,
         "longest_wait_ms": wait_ms,

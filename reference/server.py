@@ -72,6 +72,12 @@ class StreamServer:
                 self._run(self.engine.convert, tag, places, torch.stack(samples), torch.tensor(frames))
             return len(streams)
 
+    def drain(self):
+        """Waits for chunks under way; their audio is then ready."""
+        with self._lock:
+            self._check_open()
+            self._run(self.engine.drain)
+
     def close(self):
         """Closes all streams and the engine; every later call but close raises RuntimeError."""
         with self._lock:
@@ -95,9 +101,6 @@ class StreamServer:
     def _step_when_due(self, stream):
         while stream._waiting and (stream._has(2) or all(other._waiting for other in self._running)):
             self.step()
-
-    def _drain(self):
-        self._run(self.engine.drain)
 
     def _run(self, call, *arguments):
         """Calls the engine and gives the audio that it returns to its streams."""
@@ -157,7 +160,7 @@ class ServedStream:
             self.finish()
             while self._waiting:
                 self._server.step()
-            self._server._drain()
+            self._server.drain()
             audio = self._take_ready()
             self.reset()
             return audio

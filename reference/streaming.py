@@ -39,6 +39,7 @@ class ChunkEngine(ABC):
     """
 
     depth = 0
+    preparation = None  # seconds until the engine was ready, by step, where that takes any
 
     def __init__(self, config, chunk_factor, batch_size):
         for name, value in (("chunk_factor", chunk_factor), ("batch_size", batch_size)):

@@ -95,12 +95,14 @@ class ChunkRunner:
         for buffers in self._buffers:
             trace = ttnn.begin_trace_capture(self.device, cq_id=COMPUTE_QUEUE)
             try:
-                self._chunk(buffers.rows, buffers.samples)
+                try:
+                    self._chunk(buffers.rows, buffers.samples)
+                finally:
+                    ttnn.end_trace_capture(self.device, trace, cq_id=COMPUTE_QUEUE)
             except BaseException:
-                ttnn.end_trace_capture(self.device, trace, cq_id=COMPUTE_QUEUE)
                 ttnn.release_trace(self.device, trace)
+                self.release_trace()
                 raise
-            ttnn.end_trace_capture(self.device, trace, cq_id=COMPUTE_QUEUE)
             buffers.trace = trace
         ttnn.synchronize_device(self.device)
 

@@ -60,7 +60,9 @@ def test_defaults():
         "streaming": False,
         "chunk_factor": 1,
         "backend": "auto",
-        "device_id": 0,
+        "device_id": None,
+        "streams": None,
+        "mode": "latency",
         "plot": None,
         "json": None,
     }

@@ -40,6 +40,12 @@ def pcc(value, expected):
     return float(torch.corrcoef(torch.stack((value.flatten(), expected.flatten())))[0, 1])
 
 
+def allocated(device):
+    """Bytes per bank that are taken of L1 and DRAM."""
+    views = (ttnn.get_memory_view(device, kind) for kind in (ttnn.BufferType.L1, ttnn.BufferType.DRAM))
+    return [view.total_bytes_allocated_per_bank for view in views]
+
+
 @dataclass
 class Activations:
     """The reference's activations of one offline call on real speech, of chunks of the given layout."""

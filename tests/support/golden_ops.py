@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 import ttnn
 import ttnn.decorators
+from support.blocks import allocated
 from support.queues import Queues
 
 _run = ttnn.decorators.FastOperation.__call__
@@ -38,10 +39,6 @@ class _Memory:
         self.queues = Queues()
         self.traces = {}  # number -> (calls, bytes allocated when it was captured)
         self.capturing = None  # calls of the trace that is being captured
-
-    def allocated(self):
-        kinds = (ttnn.BufferType.L1, ttnn.BufferType.DRAM)
-        return [ttnn.get_memory_view(self.device, kind).total_bytes_allocated_per_bank for kind in kinds]
 
 
 _memory = None
@@ -204,13 +201,13 @@ def _begin_trace_capture(device, *, cq_id=None):
 
 
 def _end_trace_capture(device, trace, *, cq_id=None):
-    _memory.traces[trace] = _memory.capturing, _memory.allocated()
+    _memory.traces[trace] = _memory.capturing, allocated(device)
     _memory.capturing = None
 
 
 def _execute_trace(device, trace, *, cq_id=None, blocking=True):
-    calls, allocated = _memory.traces[trace]
-    if any(now > then for now, then in zip(_memory.allocated(), allocated, strict=True)):
+    calls, before = _memory.traces[trace]
+    if any(now > then for now, then in zip(allocated(device), before, strict=True)):
         raise RuntimeError("memory was allocated while a trace lives: the trace may overwrite it")
     for call in calls:
         call.run(cq_id or 0)

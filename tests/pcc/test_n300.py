@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Both chips of an N300: weights on each, the streams of a batch shared between them."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+import ttnn
+from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
+from support.server_scenario import run_scenario
+
+from tt.runner import MODES
+from ttnn_llvc import TtLLVC
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@on_device
+@pytest.mark.parametrize("case", [(1, 2, "latency"), (1, 4, "throughput"), (2, 5, "throughput")], ids=str)
+def test_a_server(mesh_device, case, measure, rung):
+    chunk_factor, batch_size, mode = case
+    if rung == "simulator" and batch_size > 2:
+        pytest.skip("takes hours there")
+    model = golden("llvc").model
+    with TtLLVC.from_reference(mesh_device, model).serve(batch_size, chunk_factor, mode) as server:
+        values, expected = run_scenario(server, model)
+    measure(f"two chips, {mode}", ("llvc", chunk_factor, batch_size), values, expected, NETWORK_PCC)
+
+
+@on_device
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_a_batch_that_does_not_divide(mesh_device, batch_size):
+    audio = speech("llvc", batch_size, 300)
+    with TtLLVC.from_reference(mesh_device, golden("llvc").model).stream(1, batch_size) as stream:
+        value = torch.cat((stream.push(audio), stream.flush()), dim=1)
+    with torch.no_grad():
+        expected = golden("llvc").model(audio[:, None])[:, 0]
+    for b in range(batch_size):
+        assert pcc(value[b], expected[b]) >= NETWORK_PCC
+
+
+@on_device
+@pytest.mark.parametrize("mode", MODES)
+def test_one_transfer_each_way_for_both_chips(mesh_device, mode, monkeypatch):
+    calls = Counter()
+    with TtLLVC.from_reference(mesh_device, golden("llvc").model).stream(1, 4, mode) as stream:
+        for name in ("copy_host_to_device_tensor", "to_torch"):
+            original = getattr(ttnn, name)
+
+            def counted(*args, name=name, original=original, **kwargs):
+                calls[name] += 1
+                return original(*args, **kwargs)
+
+            monkeypatch.setattr(ttnn, name, counted)
+        stream.push(speech("llvc", 4, 208 * 3 + 16))
+        stream.flush()
+    assert calls == {"copy_host_to_device_tensor": 4, "to_torch": 4}
+
+
+@on_device
+def test_a_chip_needs_memory_for_its_streams_only(mesh_device):
+    tt_model = TtLLVC.from_reference(mesh_device, golden("llvc").model)
+    assert tt_model.plan(1, 64).held == tt_model.plan(1, 63).held
+    layout, streams = tt_model.layout(1, 64)
+    assert layout.batch_size == 32 and streams == 64
+
+
+def test_on_a_mock_n300(rung):
+    """The tests above, in a process of their own: the board is chosen before ttnn is loaded."""
+    if rung != "mock" or "LLVC_MOCK_BOARD" in os.environ:
+        pytest.skip("for the mock N150")
+    process = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+        + ["--deselect", f"{Path(__file__).relative_to(ROOT)}::test_on_a_mock_n300"],
+        cwd=ROOT,
+        env={**os.environ, "LLVC_MOCK_BOARD": "n300"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert " passed" in process.stdout and "skipped" not in process.stdout.splitlines()[-1], process.stdout

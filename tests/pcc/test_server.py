@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Many streams on the device: they join, leave and start anew, and each is what it is alone."""
+
+import pytest
+import torch
+from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
+from support.server_scenario import run_scenario
+
+from ttnn_llvc import TtLLVC
+
+# chunk factor, batch size, mode, with a trace or without
+CASES = [
+    (1, 1, "latency", True),
+    (1, 1, "latency", False),
+    (1, 2, "latency", True),
+    (1, 2, "throughput", True),
+    (1, 2, "throughput", False),
+    (1, 5, "throughput", True),
+    (2, 1, "throughput", True),
+    (2, 2, "latency", True),
+    (2, 2, "latency", False),
+    (2, 5, "latency", True),
+    (4, 8, "throughput", True),
+    (1, 64, "throughput", True),
+]
+
+
+@on_device
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_streams_join_leave_and_start_anew(device, case, measure, monkeypatch, rung):
+    chunk_factor, batch_size, mode, traced = case
+    if rung == "simulator" and batch_size > 5:
+        pytest.skip("takes hours there")
+    if not traced:
+        monkeypatch.setenv("TT_METAL_SLOW_DISPATCH_MODE", "1")
+    model = golden("llvc").model
+    with TtLLVC.from_reference(device, model).serve(batch_size, chunk_factor, mode) as server:
+        assert server.engine.runner.traced or not traced
+        values, expected = run_scenario(server, model)
+    for value, wanted in zip(values, expected, strict=True):
+        assert value.shape == wanted.shape and pcc(value, wanted) >= NETWORK_PCC
+    how = f"server, {mode}" if traced else f"server, {mode}, no trace"
+    measure(how, ("llvc", chunk_factor, batch_size), values, expected, NETWORK_PCC)
+
+
+@on_device
+def test_a_stream_is_what_it_is_alone(device):
+    audio = speech("llvc", 3, 208 * 3 + 50)
+    tt_model = TtLLVC.from_reference(device, golden("llvc").model)
+
+    def alone(samples):
+        with tt_model.serve(1) as server, server.open() as stream:
+            return torch.cat((stream.push(samples), stream.flush()))
+
+    with tt_model.serve(3) as server:
+        streams = [server.open() for _ in range(3)]
+        outputs = [[] for _ in streams]
+        for piece in audio.split(208, dim=1):
+            for stream, samples, output in zip(streams, piece, outputs, strict=True):
+                output.append(stream.push(samples))
+        for stream, output in zip(streams, outputs, strict=True):
+            output.append(stream.flush())
+    for samples, output in zip(audio, outputs, strict=True):
+        assert pcc(torch.cat(output), alone(samples)) >= 0.9999
+
+
+@on_device
+def test_nothing_leaks_into_a_silent_stream(device):
+    """Beside a loud stream it is bit for bit what it is with nobody in the other places."""
+    loud = speech("llvc", 1, 208 * 3 + 16)[0] * 3
+    tt_model = TtLLVC.from_reference(device, golden("llvc").model)
+
+    def silence(neighbour):
+        with tt_model.serve(2) as server:
+            other = server.open() if neighbour is not None else None
+            stream, received = server.open(), []
+            for start in range(0, 208 * 3, 208):
+                if other:
+                    other.push(neighbour[start : start + 208])
+                received.append(stream.push(torch.zeros(208)))
+            if other:
+                other.close()  # leaves its last state in its place
+            return torch.cat([*received, stream.flush()])
+
+    alone = silence(None)
+    assert torch.equal(silence(loud), alone)
+    assert torch.equal(silence(torch.zeros_like(loud)), alone)
+
+
+@on_device
+def test_a_place_is_clean_for_the_next_stream(device):
+    """Whatever stood in it, values that are not finite among them."""
+    audio = speech("llvc", 1, 500)[0]
+    with TtLLVC.from_reference(device, golden("llvc").model).serve(1) as server:
+
+        def one():
+            with server.open() as stream:
+                return torch.cat((stream.push(audio), stream.flush()))
+
+        first = one()
+        with server.open() as stream:
+            stream.push(torch.cat((torch.full((500,), 3e38), torch.full((500,), -3e38))))
+        assert torch.equal(one(), first)
