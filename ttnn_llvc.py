@@ -140,11 +140,15 @@ class TtLLVC:
         shape = (layout.batch_size, 1, layout.rows)
         return (*shape, self.frontend.row.width), (*shape, TILE)
 
+    def restart(self, ops, state, control):
+        """Zeroes the state of streams that start with this chunk."""
+        for tensor in state_tensors(state):
+            ops.restart(tensor, control.fresh)
+
     def __call__(self, ops, rows, state, samples):
         """One chunk on the device: rows as Framing makes them, uploaded -> `samples` [B, 1, rows, L of one tile]."""
         control = self.control(ops, rows)
-        for tensor in state_tensors(state):
-            ops.restart(tensor, control.fresh)
+        self.restart(ops, state, control)
         features = self.frontend(ops, rows)
         e = self.encoder(ops, features, state["encoder"], control)
         decoded = self.decoder(ops, e, state["decoder"], control)
@@ -182,7 +186,7 @@ class TtLLVCEngine(ChunkEngine):
         self._places = deque()  # of the streams in the chunks under way
         release_traces(network.device)
         with memory_errors(what):
-            ops = Ops(network.device, layout.total_rows, layout.working_set)
+            self.ops = ops = Ops(network.device, layout.total_rows, layout.working_set)
             self.state = network.init_state(ops, layout)
             self.runner = ChunkRunner(
                 ops,

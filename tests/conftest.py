@@ -13,7 +13,8 @@ from support.rung import DESCRIPTION, RUNG
 
 PCC_HEAD = "block                  configuration     n   B  worst PCC   max error      peak"
 PROGRAM_HEAD = "configuration     n   B  block       programs  L1 per core at most (B)  what"
-TABLES = {PCC_HEAD: [], PROGRAM_HEAD: []}
+TRANSFER_HEAD = "configuration     n   B   bytes up per chunk   bytes down"
+TABLES = {PCC_HEAD: [], PROGRAM_HEAD: [], TRANSFER_HEAD: []}
 
 
 @pytest.fixture
@@ -43,6 +44,17 @@ def tabulate_programs():
         name, chunk_factor, batch_size = case
         row = f"{name:16} {chunk_factor:>2} {batch_size:>3}  {block:10} {programs:>9}  {peak:>23}  {what}"
         TABLES[PROGRAM_HEAD].append(row)
+
+    return tabulate
+
+
+@pytest.fixture
+def tabulate_transfers():
+    """tabulate_transfers(case, up, down): a row of the table of bytes per chunk."""
+
+    def tabulate(case, up, down):
+        name, chunk_factor, batch_size = case
+        TABLES[TRANSFER_HEAD].append(f"{name:16} {chunk_factor:>2} {batch_size:>3} {up:>20} {down:>12}")
 
     return tabulate
 

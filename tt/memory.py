@@ -38,6 +38,10 @@ class MemoryPlan:
         """Bytes per bank."""
         return self.held[memory] + self.working[memory]
 
+    def total(self, memory):
+        """Bytes in all banks of a chip."""
+        return self.needs(memory) * self.banks[memory]
+
     @property
     def lacking(self):
         """Names of the memories of which there is too little."""
@@ -46,7 +50,7 @@ class MemoryPlan:
     def __str__(self):
         """What is needed of what is free, in all banks of a chip."""
         return ", ".join(
-            f"{memory} {self.needs(memory) * self.banks[memory] / 2**20:.1f} of "
+            f"{memory} {self.total(memory) / 2**20:.1f} of "
             f"{self.free[memory] * self.banks[memory] / 2**20:,.0f} MiB free"
             for memory in MEMORIES
         )

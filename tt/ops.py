@@ -92,7 +92,7 @@ class Ops:
 
     def state(self, shape, dtype=ttnn.bfloat16):
         """A tensor of zeros that the chunks change in place."""
-        return self.constant(torch.zeros(shape), dtype=dtype)
+        return self.constant(torch.zeros(()).expand(shape), dtype=dtype)
 
     def selection(self, matrix, batch_size):
         """A 0/1 matrix [M, K] as the left operand of `select`, for every stream of a batch."""

@@ -70,7 +70,7 @@ class ChunkRunner:
         self.traced = "TT_METAL_SLOW_DISPATCH_MODE" not in os.environ
         self._pipelined = self.traced and mode == "throughput"
         self._transfers = TRANSFER_QUEUE if self._pipelined else COMPUTE_QUEUE
-        self._buffers = make_buffers(ops, rows_shape, samples_shape, mode)
+        self.buffers = make_buffers(ops, rows_shape, samples_shape, mode)
         self._submitted = self._collected = 0
         self.preparation = self._prepare()
         _runners.add(self)
@@ -78,7 +78,7 @@ class ChunkRunner:
     def _prepare(self):
         marks = [time.perf_counter()]
         for _ in ("compile", "warm up"):
-            self._chunk(self._buffers[0].rows, self._buffers[0].samples)
+            self._chunk(self.buffers[0].rows, self.buffers[0].samples)
             # Also: from here on both queues may touch what was uploaded through one.
             ttnn.synchronize_device(self.device)
             marks.append(time.perf_counter())
@@ -92,7 +92,7 @@ class ChunkRunner:
         """Records the chunk for each pair of buffers; nothing runs, the state stays as it is."""
         if not self.traced:
             return
-        for buffers in self._buffers:
+        for buffers in self.buffers:
             trace = ttnn.begin_trace_capture(self.device, cq_id=COMPUTE_QUEUE)
             try:
                 try:
@@ -108,9 +108,9 @@ class ChunkRunner:
 
     def submit(self, rows):
         """Uploads host rows [B, 1, rows, width] and starts their chunk."""
-        if self.traced and self._buffers[0].trace is None:
+        if self.traced and self.buffers[0].trace is None:
             self._capture()
-        buffers = self._buffers[self._submitted % len(self._buffers)]
+        buffers = self.buffers[self._submitted % len(self.buffers)]
         ttnn.copy_host_to_device_tensor(self._on_host(rows), buffers.rows, cq_id=self._transfers)
         if self._pipelined:
             ttnn.wait_for_event(COMPUTE_QUEUE, ttnn.record_event(self.device, TRANSFER_QUEUE))
@@ -127,7 +127,7 @@ class ChunkRunner:
 
         The buffers are free again behind this on the transfer queue, where the next upload into them goes.
         """
-        buffers = self._buffers[self._collected % len(self._buffers)]
+        buffers = self.buffers[self._collected % len(self.buffers)]
         if self._pipelined:
             ttnn.wait_for_event(TRANSFER_QUEUE, buffers.done)
         composer = ttnn.ConcatMeshToTensor(self.device, dim=0) if self._chips > 1 else None
@@ -142,9 +142,9 @@ class ChunkRunner:
 
     def release_trace(self):
         """Gives back the traces; the next chunk captures them again."""
-        if any(buffers.trace is not None for buffers in self._buffers):
+        if any(buffers.trace is not None for buffers in self.buffers):
             ttnn.synchronize_device(self.device)
-        for buffers in self._buffers:
+        for buffers in self.buffers:
             if buffers.trace is not None:
                 ttnn.release_trace(self.device, buffers.trace)
                 buffers.trace = None
@@ -153,7 +153,7 @@ class ChunkRunner:
         """Gives back all that the runner holds on the device."""
         self.release_trace()
         _runners.discard(self)
-        self._buffers = self._chunk = None
+        self.buffers = self._chunk = None
 
     def _on_host(self, rows):
         mapper = ttnn.ShardTensorToMesh(self.device, dim=0) if self._chips > 1 else None
