@@ -45,6 +45,9 @@ MARKERS = {
     "mock": "rung 2: a device test, on the mock device",
     "simulator": "rung 3: a device test, on the simulated Wormhole",
     "card": "rung 4: a device test, on a card",
+    # As in tt-metal's pytest.ini.
+    "models_performance_bare_metal": "measures end-to-end speed on a card",
+    "models_device_performance_bare_metal": "measures the speed of kernels on a card",
 }
 
 

@@ -88,9 +88,9 @@ def convert_concurrently(backend, signals, streams, chunk_factor, mode, sample_r
 def stream_figures(seconds, engine, sample_rate):
     """The figures of an engine's streams from the seconds that each chunk took (the first one apart).
 
-    Times are in ms; latency_ms is algorithmic latency + mean compute; rtf is compute time / audio time and
-    times_real_time its inverse, which the paper calls RTF. Without a second chunk there is nothing to measure,
-    and the measured figures are None.
+    Times are in ms; jitter is p99 - p50, latency_ms algorithmic latency + mean compute, rtf compute time / audio
+    time and times_real_time its inverse, which the paper calls RTF. Without a second chunk there is nothing to
+    measure, and the measured figures are None.
     """
     first, steady = seconds[:1], np.array(seconds[1:]) * 1e3
     chunk_ms, latency_ms, wait_ms = (
@@ -107,8 +107,9 @@ def stream_figures(seconds, engine, sample_rate):
     measured = ("mean", "p50", "p95", "p99", "max")
     if len(steady):
         values = (steady.mean(), *np.percentile(steady, (50, 95, 99)), steady.max())
-        figures["compute_ms"] = {name: float(value) for name, value in zip(measured, values, strict=True)}
-        mean = figures["compute_ms"]["mean"]
+        figures["compute_ms"] = times = {name: float(value) for name, value in zip(measured, values, strict=True)}
+        times["jitter"] = times["p99"] - times["p50"]
+        mean = times["mean"]
         figures |= {"latency_ms": latency_ms + mean, "rtf": mean / chunk_ms, "times_real_time": chunk_ms / mean}
     else:
         figures |= {"compute_ms": None, "latency_ms": None, "rtf": None, "times_real_time": None}

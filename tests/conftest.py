@@ -14,7 +14,10 @@ from support.rung import DESCRIPTION, RUNG
 PCC_HEAD = "block                  configuration     n   B  worst PCC   max error      peak"
 PROGRAM_HEAD = "configuration     n   B  block       programs  L1 per core at most (B)  what"
 TRANSFER_HEAD = "configuration     n   B   bytes up per chunk   bytes down"
-TABLES = {PCC_HEAD: [], PROGRAM_HEAD: [], TRANSFER_HEAD: []}
+SPEED_HEAD = (
+    "board  setting          n   B    RTF  ms per chunk: mean    p50    p95    p99    max  jitter  latency ms  tokens/s"
+)
+TABLES = {PCC_HEAD: [], PROGRAM_HEAD: [], TRANSFER_HEAD: [], SPEED_HEAD: []}
 
 
 @pytest.fixture
@@ -55,6 +58,21 @@ def tabulate_transfers():
     def tabulate(case, up, down):
         name, chunk_factor, batch_size = case
         TABLES[TRANSFER_HEAD].append(f"{name:16} {chunk_factor:>2} {batch_size:>3} {up:>20} {down:>12}")
+
+    return tabulate
+
+
+@pytest.fixture
+def tabulate_speed():
+    """tabulate_speed(board, setting, n, B, figures): a row of the table of speeds."""
+
+    def tabulate(board, setting, chunk_factor, batch_size, figures):
+        times = figures["compute_ms"]
+        columns = "".join(f"{times[name]:7.2f}" for name in ("p50", "p95", "p99", "max"))
+        TABLES[SPEED_HEAD].append(
+            f"{board:6} {setting:15} {chunk_factor:>2} {batch_size:>3} {figures['rtf']:6.3f} {times['mean']:19.2f}"
+            f"{columns} {times['jitter']:7.2f} {figures['latency_ms']:11.2f} {figures['tokens_per_s']:9.0f}"
+        )
 
     return tabulate
 
