@@ -18,7 +18,7 @@ from tt.decoder import TtDecoder
 from tt.encoder import TtEncoder
 from tt.frontend import Framing, TtControl, TtFrontend
 from tt.layout import Layout
-from tt.memory import DeviceMemoryError, TallyingOps, memory_errors
+from tt.memory import PLACES, DeviceMemoryError, TallyingOps, memory_errors
 from tt.ops import TILE, Ops
 from tt.runner import MODES, ChunkRunner, make_buffers, release_traces
 from tt.synthesis import TtSynthesis
@@ -108,12 +108,16 @@ class TtLLVC:
             return torch.cat((stream.push(audio), stream.flush()), dim=1)
 
     def plan(self, chunk_factor=1, batch_size=1, mode="latency"):
-        """The MemoryPlan of streams, and of what is free beside the network; allocates nothing."""
+        """The MemoryPlan of streams: in L1 if they fit beside what is there, else in DRAM. Allocates nothing."""
         layout, _ = self.layout(chunk_factor, batch_size)
-        ops = TallyingOps(self.device, layout.total_rows, layout.working_set)
-        self.init_state(ops, layout)
-        make_buffers(ops, *self.buffer_shapes(layout), mode)
-        return ops.plan(layout.working_set)
+        for memory in PLACES:
+            ops = TallyingOps(self.device, layout.total_rows, memory)
+            self.init_state(ops, layout)
+            make_buffers(ops, *self.buffer_shapes(layout), mode)
+            plan = ops.plan(layout.working_set)
+            if not plan.lacking:
+                break
+        return plan
 
     def layout(self, chunk_factor, batch_size):
         """(the Layout on each chip, the streams on all chips: batch_size or a few more that pause).
@@ -186,7 +190,7 @@ class TtLLVCEngine(ChunkEngine):
         self._places = deque()  # of the streams in the chunks under way
         release_traces(network.device)
         with memory_errors(what):
-            self.ops = ops = Ops(network.device, layout.total_rows, layout.working_set)
+            self.ops = ops = Ops(network.device, layout.total_rows, self.plan.memory)
             self.state = network.init_state(ops, layout)
             self.runner = ChunkRunner(
                 ops,

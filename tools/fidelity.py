@@ -43,7 +43,7 @@ CHOICES = {
 
 def changed_ops(device, layout, arithmetic, selections):
     """The network's Ops with other compute configurations."""
-    ops = Ops(device, layout.total_rows, layout.working_set)
+    ops = Ops(device, layout.total_rows)
     common = {"math_approx_mode": False, "fp32_dest_acc_en": True, "packer_l1_acc": True}
     config = ttnn.init_device_compute_kernel_config
     ops.precise = config(device.arch(), **{"math_fidelity": HIFI4, **common, **arithmetic})

@@ -15,8 +15,6 @@ TILE_BYTES = 2 * TILE * TILE  # bfloat16
 # Up to this many rows (streams x tile rows of their chunk) work is spread over cores by columns.
 FEW_ROWS = 256
 
-# Activations and state live in L1 up to this size in all (an N150 has 87 MB of it, weights and programs included).
-L1_WORKING_SET = 16 * 2**20
 # A constant of more bytes than this stays in DRAM: it is read once per chunk.
 L1_CONSTANT_BYTES = 2**20
 
@@ -60,15 +58,15 @@ def dense_projection(conv):
 
 
 class Ops:
-    """The few operations of the network, for activations of `rows` rows and `working_set` bytes in all.
+    """The few operations of the network, for activations of `rows` rows that live in `memory`.
 
     Arithmetic is HiFi4 with float32 accumulation; a selection (a product with a 0/1 matrix) is exact in HiFi2.
     """
 
-    def __init__(self, device, rows, working_set):
+    def __init__(self, device, rows, memory=ttnn.L1_MEMORY_CONFIG):
         self.device = device
         self.rows = rows
-        self.memory = ttnn.L1_MEMORY_CONFIG if working_set <= L1_WORKING_SET else ttnn.DRAM_MEMORY_CONFIG
+        self.memory = memory
         self.many_rows = rows > FEW_ROWS
         self.grid = device.compute_with_storage_grid_size()
         self.precise = self._compute_config(ttnn.MathFidelity.HiFi4)

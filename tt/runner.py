@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from weakref import WeakSet
 
+import torch
 import ttnn
 from loguru import logger
 
@@ -29,7 +30,7 @@ _runners = WeakSet()
 def release_traces(device):
     """To be called before anything that stays is allocated on a device.
 
-    A trace writes its activations to addresses that the allocator takes for free. The traces of other runners are
+    A trace writes its activations to addresses that the allocator takes for free. The traces of all runners are
     released, and captured again when they are next needed.
     """
     for runner in list(_runners):
@@ -60,13 +61,14 @@ class ChunkRunner:
     """Runs chunk(rows, samples), a callable that launches all programs of a chunk and allocates nothing that stays.
 
     `ops` makes the buffers, `rows_shape` and `samples_shape` are those on one chip. Several chips share a batch:
-    each takes an equal part of its streams. Chunks are run once while preparing, on rows of zeros.
+    each takes an equal part of its streams. Rows of zeros, which are run while preparing, must change nothing.
     """
 
     def __init__(self, ops, chunk, rows_shape, samples_shape, mode):
         self.device = ops.device
         self._chunk = chunk
         self._chips = self.device.get_num_devices()
+        self._rows_shape = (self._chips * rows_shape[0], *rows_shape[1:])
         self.traced = "TT_METAL_SLOW_DISPATCH_MODE" not in os.environ
         self._pipelined = self.traced and mode == "throughput"
         self._transfers = TRANSFER_QUEUE if self._pipelined else COMPUTE_QUEUE
@@ -78,9 +80,7 @@ class ChunkRunner:
     def _prepare(self):
         marks = [time.perf_counter()]
         for _ in ("compile", "warm up"):
-            self._chunk(self.buffers[0].rows, self.buffers[0].samples)
-            # Also: from here on both queues may touch what was uploaded through one.
-            ttnn.synchronize_device(self.device)
+            self._run_idle(self.buffers[0])
             marks.append(time.perf_counter())
         self._capture()
         marks.append(time.perf_counter())
@@ -88,8 +88,18 @@ class ChunkRunner:
             logger.warning("slow dispatch has no traces and one queue: every program of a chunk is launched by itself")
         return Preparation(*(b - a for a, b in zip(marks, marks[1:], strict=False)))
 
+    def _run_idle(self, buffers):
+        """Runs a chunk in which all streams pause, every program launched by itself."""
+        ttnn.copy_host_to_device_tensor(self._on_host(torch.zeros(self._rows_shape)), buffers.rows)
+        self._chunk(buffers.rows, buffers.samples)
+        # Also: from here on both queues may touch what was uploaded through one.
+        ttnn.synchronize_device(self.device)
+
     def _capture(self):
-        """Records the chunk for each pair of buffers; nothing runs, the state stays as it is."""
+        """Records the chunk for each pair of buffers; nothing runs, the state stays as it is.
+
+        An idle run must come first: which programs ttnn chooses depends on what else is allocated.
+        """
         if not self.traced:
             return
         for buffers in self.buffers:
@@ -108,9 +118,10 @@ class ChunkRunner:
 
     def submit(self, rows):
         """Uploads host rows [B, 1, rows, width] and starts their chunk."""
-        if self.traced and self.buffers[0].trace is None:
-            self._capture()
         buffers = self.buffers[self._submitted % len(self.buffers)]
+        if self.traced and buffers.trace is None:
+            self._run_idle(buffers)
+            self._capture()
         ttnn.copy_host_to_device_tensor(self._on_host(rows), buffers.rows, cq_id=self._transfers)
         if self._pipelined:
             ttnn.wait_for_event(COMPUTE_QUEUE, ttnn.record_event(self.device, TRANSFER_QUEUE))

@@ -19,10 +19,13 @@ CASES = [
     (1, 2, "throughput", True),
     (1, 2, "throughput", False),
     (1, 5, "throughput", True),
+    (1, 5, "throughput", False),
     (2, 1, "throughput", True),
+    (2, 1, "throughput", False),
     (2, 2, "latency", True),
     (2, 2, "latency", False),
     (2, 5, "latency", True),
+    (2, 5, "latency", False),
     (4, 8, "throughput", True),
     (1, 64, "throughput", True),
 ]

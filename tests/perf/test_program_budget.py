@@ -23,7 +23,16 @@ BUDGET = {"llvc": (141, 148), "llvc_nc": (104, 108), "readme_defaults": (189, 19
 KERNEL_BYTES = 2**20  # of DRAM per bank that the programs of one network take at most
 
 CASES = [("llvc", n, batch_size) for batch_size in (1, 8, 64) for n in (1, 2, 4)]
-CASES += [("llvc_nc", 1, 1), ("readme_defaults", 1, 1), ("readme_defaults", 1, 2)]
+CASES += [
+    ("llvc", 1, 10),
+    ("llvc", 1, 12),
+    ("llvc", 2, 6),
+    ("llvc", 4, 3),
+    ("readme_defaults", 1, 3),
+    ("llvc_nc", 1, 1),
+    ("readme_defaults", 1, 1),
+    ("readme_defaults", 1, 2),
+]
 
 
 def capture(run):

@@ -107,7 +107,7 @@ def from_rows(tensor, layout):
 
 def ops_for(device, layout):
     """The Ops of streams of this layout."""
-    return Ops(device, layout.total_rows, layout.working_set)
+    return Ops(device, layout.total_rows)
 
 
 def all_move(ops, layout):

@@ -10,8 +10,8 @@ way. This checks the network's algebra and every op's arguments. It runs no kern
 
 The mock device records no traces. Here a trace is the list of ops between begin and end of its capture, with the
 addresses they had; a replay computes them again on what stands there then. As on a device, nothing runs while it is
-captured, transfers in a capture are errors, and so is a replay after more memory was allocated. Command queues are
-watched for missing events (tests/support/queues.py).
+captured, and it is an error to transfer or to use a new program in a capture, or to replay after more memory was
+allocated. Command queues are watched for missing events (tests/support/queues.py).
 """
 
 import math
@@ -39,6 +39,7 @@ class _Memory:
         self.queues = Queues()
         self.traces = {}  # number -> (calls, bytes allocated when it was captured)
         self.capturing = None  # calls of the trace that is being captured
+        self.programs = 0  # in the program cache when that began
 
 
 _memory = None
@@ -57,6 +58,11 @@ def install(device):
 def keep_no_values():
     """Computes nothing from here on: all values are zero."""
     _memory.values = None
+
+
+def calls_of(trace):
+    """The ops of a captured trace, in order."""
+    return _memory.traces[trace][0]
 
 
 def uninstall():
@@ -78,6 +84,11 @@ class _Place:
     @classmethod
     def of(cls, tensor):
         return cls((tensor.memory_config().buffer_type, tensor.buffer_address()), tuple(tensor.shape), tensor.dtype)
+
+    @property
+    def tiles(self):
+        *outer, rows, columns = self.shape
+        return math.prod(outer) * -(-rows // ttnn.TILE_SIZE) * -(-columns // ttnn.TILE_SIZE)
 
     def read(self, chip):
         if _memory.values is None:
@@ -108,22 +119,28 @@ class _Shards:
 
 @dataclass(frozen=True)
 class _OpCall:
-    rule: object
+    name: str
     args: list
     kwargs: dict
     targets: list  # a _Place or None for each result
 
+    @property
+    def operands(self):
+        """The places that it reads."""
+        return _places([self.args, list(self.kwargs.values())])
+
     def run(self, queue=0):
-        reads = [place.key for place in _places([self.args, list(self.kwargs.values())])]
-        _memory.queues.access(queue, reads, [target.key for target in self.targets if target])
+        written = [target.key for target in self.targets if target]
+        _memory.queues.access(queue, [place.key for place in self.operands], written)
         if _memory.values is None:
             return
-        if self.rule is _reshape and self.targets[0].key == self.args[0].key:
-            self.rule(self.args[0].read(0), *self.args[1:])  # a view: nothing to write, but it must be a known one
+        rule = RULES[self.name]
+        if rule is _reshape and self.targets[0].key == self.args[0].key:
+            rule(self.args[0].read(0), *self.args[1:])  # a view: nothing to write, but it must be a known one
             return
         for chip in range(_memory.chips):
             kwargs = {key: _at(item, chip) for key, item in self.kwargs.items()}
-            results = _flat(self.rule(*_at(self.args, chip), **kwargs))
+            results = _flat(rule(*_at(self.args, chip), **kwargs))
             for target, value in zip(self.targets, results, strict=False):
                 if target is not None and value is not None:
                     target.write(chip, value)
@@ -177,7 +194,7 @@ def _call(operation, *args, **kwargs):
         is_upload = name == "copy_host_to_device_tensor"
         targets = [args[1]] if is_upload else _flat(result)
         targets = [_Place.of(target) if _on_device(target) else None for target in targets]
-        call = _OpCall(RULES[name], placed_args, placed_kwargs, targets)
+        call = _OpCall(name, placed_args, placed_kwargs, targets)
         if _memory.capturing is None:
             call.run(queue)
         elif is_upload or name == "from_torch" and any(targets):
@@ -205,13 +222,15 @@ def _download(tensor, *, mesh_composer=None, cq_id=None, **_):
 def _begin_trace_capture(device, *, cq_id=None):
     if _memory.capturing is not None:
         raise RuntimeError("a trace is being captured already")
-    _memory.capturing = []
+    _memory.capturing, _memory.programs = [], device.num_program_cache_entries()
     return max(_memory.traces, default=-1) + 1
 
 
 def _end_trace_capture(device, trace, *, cq_id=None):
     _memory.traces[trace] = _memory.capturing, allocated(device)
     _memory.capturing = None
+    if device.num_program_cache_entries() > _memory.programs:
+        raise RuntimeError("a program was captured that never ran before: binaries cannot be loaded in a capture")
 
 
 def _execute_trace(device, trace, *, cq_id=None, blocking=True):

@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a chunk should cost on an N150: a prediction from what can be counted without one. Prints a table.
+
+python tools/cost_model.py runs the network's ops on ttnn's mock device, counts programs, products and bytes, and adds
+up what each must take: a cost per replayed program, products at the matrix units' rate, bytes at the memories' rates.
+The low figure is a floor, the high one assumes that the units reach a quarter of their rate and DRAM half of it.
+Nothing overlaps, and the host's own work is not in it. Measured figures are in docs/PERF.md, where there are any.
+"""
+
+import math
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+# Low and high. A public TTNN version of this network takes 5.25 ms for some 590 calls: 8.9 us each with all they do.
+PROGRAM_US = (6.0, 9.0)
+UNIT_SHARE = (1.0, 0.25)  # of the matrix units' rate
+DRAM_SHARE = (1.0, 0.5)
+
+CORES = 64
+CYCLES_PER_TILE_PRODUCT = {"LoFi": 16, "HiFi2": 32, "HiFi4": 64}  # 32 x 32 x 32, at 1 GHz
+DRAM_BYTES_PER_US = 288e3
+PCIE_BYTES_PER_US = 32e3
+
+CASES = [(n, batch_size) for batch_size in (1, 10, 32, 64) for n in (1, 2, 4)]
+REAL_TIME_SHARE = 0.3
+STREAMS = range(8, 513, 8)
+
+
+@dataclass
+class Count:
+    """What one chunk takes."""
+
+    programs: int = 0
+    tile_cycles: float = 0  # of the matrix units, all cores together
+    dram_bytes: int = 0
+    pcie_bytes: int = 0
+
+    def microseconds(self, high):
+        return (
+            self.programs * PROGRAM_US[high]
+            + self.tile_cycles / CORES / 1e3 / UNIT_SHARE[high]
+            + self.dram_bytes / DRAM_BYTES_PER_US / DRAM_SHARE[high]
+            + self.pcie_bytes / PCIE_BYTES_PER_US
+        )
+
+
+def count(network, chunk_factor, batch_size):
+    """Runs a chunk's ops and adds up what they take."""
+    import ttnn
+    from support import golden_ops
+
+    total = Count()
+    with network.stream(chunk_factor, batch_size) as stream:
+        buffers = stream.engine.runner.buffers[0]
+        ttnn.graph.begin_graph_capture(ttnn.graph.RunMode.NORMAL)
+        network(stream.engine.ops, buffers.rows, stream.engine.state, buffers.samples)
+        graph = ttnn.graph.end_graph_capture()
+        names = (node["params"].get("name", "") for node in graph if node["node_type"] == "function_start")
+        total.programs = sum(name.endswith("Operation") for name in names)
+        for call in golden_ops.calls_of(buffers.trace):
+            for place in [*call.operands, *filter(None, call.targets)]:
+                if place.key[0] == ttnn.BufferType.DRAM:
+                    total.dram_bytes += place.tiles * 32 * 32 * (4 if place.dtype == ttnn.float32 else 2)
+            if call.name in ("linear", "matmul"):
+                fidelity = call.kwargs["compute_kernel_config"].math_fidelity.name
+                inner = -(-call.operands[1].shape[-2] // 32)
+                total.tile_cycles += call.targets[0].tiles * inner * CYCLES_PER_TILE_PRODUCT[fidelity]
+        for buffer in (buffers.rows, buffers.samples):
+            total.pcie_bytes += math.prod(buffer.padded_shape) * 4
+    return total
+
+
+def table(network):
+    """Lines of a Markdown table."""
+    lines = [
+        "| n | B | programs | products, ms of 64 cores | DRAM, MB | PCIe, kB | chunk, ms | RTF |",
+        "|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for chunk_factor, batch_size in CASES:
+        c = count(network, chunk_factor, batch_size)
+        low, high = c.microseconds(False) / 1e3, c.microseconds(True) / 1e3
+        chunk_ms = 13 * chunk_factor
+        lines.append(
+            f"| {chunk_factor} | {batch_size} | {c.programs} | {c.tile_cycles / CORES / 1e6:.2f} | "
+            f"{c.dram_bytes / 1e6:.1f} | {c.pcie_bytes / 1e3:.0f} | {low:.2f} to {high:.2f} | "
+            f"{low / chunk_ms:.3f} to {high / chunk_ms:.3f} |"
+        )
+    most = {high: 0 for high in (True, False)}
+    for batch_size in STREAMS:
+        c = count(network, 1, batch_size)
+        for high in most:
+            if c.microseconds(high) <= REAL_TIME_SHARE * 13e3:
+                most[high] = batch_size
+        if most[False] < batch_size:
+            break
+    lines += ["", f"Streams at n = 1 and RTF below {REAL_TIME_SHARE}: {most[True]} to {most[False]} on one chip."]
+    return lines
+
+
+def main():
+    from support import mock_device
+
+    with tempfile.TemporaryDirectory(prefix="llvc_mock_") as folder:
+        mock_device.set_up(folder)
+        import ttnn
+        from support import golden_ops
+        from support.golden import load_golden
+
+        from ttnn_llvc import DEVICE_PARAMS, TtLLVC
+
+        device = ttnn.open_device(device_id=0, **DEVICE_PARAMS)
+        golden_ops.install(device)
+        golden_ops.keep_no_values()
+        try:
+            print("\n".join(table(TtLLVC.from_reference(device, load_golden("llvc").model))))
+        finally:
+            golden_ops.uninstall()
+            ttnn.close_device(device)
+
+
+if __name__ == "__main__":
+    main()
