@@ -116,6 +116,54 @@ def test_streaming_report(tmp_path, small, speech, capsys):
     assert stream["latency_ms"] == pytest.approx(28 + compute["mean"])
 
 
+@pytest.mark.parametrize("streams", [1, 2, 5, 7])
+def test_concurrent_streams_give_the_offline_files(tmp_path, small, capsys, streams):
+    """Five files of all lengths, more and fewer than there are streams."""
+    folder, offline, out = (tmp_path / name for name in ("in", "offline", "out"))
+    folder.mkdir()
+    audio = load_golden("small").arrays["audio"]
+    lengths = {f"{k}.wav": length for k, length in enumerate((1, 3000, 208 * 4, 7000, 2999))}
+    for name, length in lengths.items():
+        soundfile.write(folder / name, audio[-length:], 16000)
+    figures = tmp_path / "figures.json"
+    options = [*small, "-i", str(folder)]
+    assert main([*options, "-o", str(offline)]) == 0
+    assert main([*options, "-o", str(out), "--streams", str(streams), "-n", "2", "--json", str(figures)]) == 0
+    for name, length in lengths.items():
+        a, b = (soundfile.read(where / name, dtype="int16")[0] for where in (offline, out))
+        assert len(a) == len(b) == length and np.abs(a.astype(int) - b).max() <= 1
+    printed = capsys.readouterr().out
+    assert "x real time in aggregate" in printed and "converted 5 of 5 files" in printed
+    written = json.loads(figures.read_text())["streaming"]
+    assert written["streams"] == streams and written["seconds"] == pytest.approx(sum(lengths.values()) / 16000)
+    assert written["aggregate_times_real_time"] == pytest.approx(written["seconds"] / written["elapsed_s"])
+
+
+def test_copies_of_one_file_as_concurrent_streams(tmp_path, small, speech, capsys):
+    out, picture, figures = tmp_path / "out.wav", tmp_path / "plot.png", tmp_path / "figures.json"
+    options = [*small, "-i", str(speech), "-o", str(out), "--plot", str(picture), "--json", str(figures)]
+    assert main([*options, "--streams", "3"]) == 0
+    expected = load_golden("small").arrays["offline"]
+    assert np.abs(soundfile.read(out)[0] - expected).max() < 1e-4
+    written = json.loads(figures.read_text())
+    assert written["streaming"]["seconds"] == pytest.approx(3 * len(expected) / 16000)
+    assert len(written["files"]) == 1 and picture.exists()
+    assert "3 streams" in capsys.readouterr().out
+
+
+def test_concurrent_streams_with_a_bad_file(tmp_path, small, speech, capsys):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "b.wav").write_text("no audio")
+    assert main([*small, "-i", str(folder), "-o", str(out), "--streams", "2"]) == 1
+    assert "converted 0 of 1 files" in capsys.readouterr().out
+    shutil.copy(speech, folder / "a.wav")
+    assert main([*small, "-i", str(folder), "-o", str(out), "--streams", "2"]) == 1
+    captured = capsys.readouterr()
+    assert "b.wav: not an audio file" in captured.err and "converted 1 of 2 files" in captured.out
+    assert [path.name for path in out.iterdir()] == ["a.wav"]
+
+
 def test_audio_shorter_than_a_chunk(tmp_path, small, capsys):
     path, out = tmp_path / "short.wav", tmp_path / "out.wav"
     soundfile.write(path, np.full(100, 0.1), 16000)
@@ -171,6 +219,8 @@ def test_results_inside_the_folder_are_not_converted_again(tmp_path, small):
         ["-n", "10000"],
         ["-n", "9" * 5000],
         ["--backend", "gpu"],
+        ["--streams", "0"],
+        ["--mode", "fast"],
         ["--device_id", "-1"],
         ["--loud"],
         ["-i"],
@@ -188,6 +238,8 @@ def test_wrong_flags_get_one_line(options, capsys):
     "options, message",
     [
         (["-i", "{tmp}/none.wav"], "none.wav: no such file"),
+        (["-i", "{tmp}/none.wav", "--streams", "2"], "none.wav: no such file"),
+        (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "-s", "--mode", "throughput"], "is for --backend ttnn"),
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/in.wav"], "would be overwritten"),
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/link.wav"], "would be overwritten"),
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "--json", "{tmp}/out.wav"], "two outputs"),

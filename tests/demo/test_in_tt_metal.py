@@ -18,6 +18,7 @@ PYTEST_INI = """
 addopts = --import-mode=importlib
 markers =
     models_performance_bare_metal: mark model silicon tests for performance on bare metal
+    models_device_performance_bare_metal: mark model silicon tests for device performance on bare metal
 """
 
 CONFTEST = """
@@ -31,6 +32,10 @@ def device_params(request):
 @pytest.fixture
 def device(device_params):
     return "the device of tt-metal"
+
+@pytest.fixture
+def mesh_device(device_params):
+    return "the mesh of tt-metal"
 """
 
 

@@ -9,6 +9,9 @@ import torch
 from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
 from support.server_scenario import run_scenario
 
+from demo.backend import Backend
+from demo.convert import convert_concurrently
+from tt.runner import MODES
 from ttnn_llvc import TtLLVC
 
 # chunk factor, batch size, mode, with a trace or without
@@ -68,6 +71,22 @@ def test_a_stream_is_what_it_is_alone(device):
             output.append(stream.flush())
     for samples, output in zip(audio, outputs, strict=True):
         assert pcc(torch.cat(output), alone(samples)) >= 0.9999
+
+
+@on_device
+@pytest.mark.parametrize("mode", MODES)
+def test_the_demo_converts_signals_as_streams(device, mode):
+    """More signals than streams: where one ends the next one joins."""
+    model = golden("llvc").model
+    signals = [samples[: 500 - 150 * b] for b, samples in enumerate(speech("llvc", 3, 500))]
+    tt_model = TtLLVC.from_reference(device, model)
+    backend = Backend("ttnn", "", tt_model.engine, tt_model.offline_chunk_factor, "throughput")
+    converted, figures = convert_concurrently(backend, signals, 2, 1, mode, 16000)
+    for samples, value in zip(signals, converted, strict=True):
+        assert value.shape == samples.shape
+        with torch.no_grad():
+            assert pcc(value, model(samples[None, None])[0, 0]) >= NETWORK_PCC
+    assert figures["streams"] == 2 and figures["preparation"]["warm_up_s"] > 0
 
 
 @on_device

@@ -129,13 +129,18 @@ class _OpCall:
         """The places that it reads."""
         return _places([self.args, list(self.kwargs.values())])
 
+    @property
+    def is_view(self):
+        """Whether it only gives the same memory another shape."""
+        return self.name == "reshape" and self.targets[0].key == self.args[0].key
+
     def run(self, queue=0):
         written = [target.key for target in self.targets if target]
         _memory.queues.access(queue, [place.key for place in self.operands], written)
         if _memory.values is None:
             return
         rule = RULES[self.name]
-        if rule is _reshape and self.targets[0].key == self.args[0].key:
+        if self.is_view:
             rule(self.args[0].read(0), *self.args[1:])  # a view: nothing to write, but it must be a known one
             return
         for chip in range(_memory.chips):
