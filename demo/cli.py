@@ -17,6 +17,7 @@ from tqdm import tqdm
 from reference.checkpoint import CheckpointError, load_model
 from reference.config import load_config
 from reference.errors import LLVCError, one_line
+from reference.streaming import ChunkedStream
 
 from .audio import FORMATS, AudioError, check_writable, find_audio_files, read_audio, write_audio
 from .backend import BACKENDS, open_backend
@@ -129,14 +130,14 @@ def plan(args):
     return pairs
 
 
-def convert_file(backend, source, target, sample_rate, args):
+def convert_file(stream, source, target, sample_rate, args):
     """Converts one file; returns its figures. LLVCError if it cannot be read, converted or written."""
     audio = read_audio(source, sample_rate)
     figures = {"input": str(source), "output": str(target), "seconds": len(audio) / sample_rate}
     if args.streaming:
-        converted, figures["streaming"] = convert_streaming(backend, audio, args.chunk_factor, args.mode, sample_rate)
+        converted, figures["streaming"] = convert_streaming(stream, audio, sample_rate)
     else:
-        converted, seconds = convert_offline(backend, audio)
+        converted, seconds = convert_offline(stream, audio)
         figures["offline"] = {
             "compute_s": seconds,
             "rtf": seconds / figures["seconds"],
@@ -251,13 +252,16 @@ def run(args):
             for source, error in errors:
                 fail(source, error)
         else:
-            for source, target in pairs if single else tqdm(pairs, unit="file"):
-                try:
-                    done.append(convert_file(backend, source, target, sample_rate, args))
-                except (LLVCError, OSError, ValueError, RuntimeError, MemoryError) as error:
-                    if single:
-                        raise
-                    fail(source, error)  # whatever is wrong with one file, the others are not lost
+            offline = backend.offline_chunk_factor, backend.offline_mode
+            chunk_factor, mode = (args.chunk_factor, args.mode) if args.streaming else offline
+            with ChunkedStream(backend.open_engine(chunk_factor, 1, mode)) as stream:
+                for source, target in pairs if single else tqdm(pairs, unit="file"):
+                    try:
+                        done.append(convert_file(stream, source, target, sample_rate, args))
+                    except (LLVCError, OSError, ValueError, RuntimeError, MemoryError) as error:
+                        if single:
+                            raise
+                        fail(source, error)  # whatever is wrong with one file, the others are not lost
         if args.json:
             summary = {
                 "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -11,34 +11,32 @@ import numpy as np
 import torch
 
 from reference.server import StreamServer
-from reference.streaming import ChunkedStream
 
 
-def convert_offline(backend, audio):
-    """Converts samples [N] -> (samples [N], seconds of compute)."""
-    with ChunkedStream(backend.open_engine(backend.offline_chunk_factor, 1, backend.offline_mode)) as stream:
-        start = time.perf_counter()
-        converted = torch.cat((stream.push(audio[None]), stream.flush()), dim=1)[0]
-        return converted, time.perf_counter() - start
+def convert_offline(stream, audio):
+    """Converts samples [N] in one go -> (samples [N], seconds of compute)."""
+    stream.reset()
+    start = time.perf_counter()
+    converted = torch.cat((stream.push(audio[None]), stream.flush()), dim=1)[0]
+    return converted, time.perf_counter() - start
 
 
-def convert_streaming(backend, audio, chunk_factor, mode, sample_rate):
+def convert_streaming(stream, audio, sample_rate):
     """Converts samples [N] chunk by chunk, as a microphone would give them -> (samples [N], figures).
 
     The figures are those of stream_figures.
     """
     pieces, seconds = [], []
-    with ChunkedStream(backend.open_engine(chunk_factor, 1, mode)) as stream:
-        for chunk in audio[None].split(stream.chunk_len, dim=1):
-            start = time.perf_counter()
-            ready = stream.push(chunk)
-            elapsed = time.perf_counter() - start
-            pieces.append(ready)
-            if ready.shape[1]:  # the first chunk waits for its lookahead
-                seconds.append(elapsed)
-        pieces.append(stream.flush())
-        figures = stream_figures(seconds, stream.engine, sample_rate)
-    return torch.cat(pieces, dim=1)[0], figures
+    stream.reset()
+    for chunk in audio[None].split(stream.chunk_len, dim=1):
+        start = time.perf_counter()
+        ready = stream.push(chunk)
+        elapsed = time.perf_counter() - start
+        pieces.append(ready)
+        if ready.shape[1]:  # the first chunk waits for its lookahead
+            seconds.append(elapsed)
+    pieces.append(stream.flush())
+    return torch.cat(pieces, dim=1)[0], stream_figures(seconds, stream.engine, sample_rate)
 
 
 def convert_concurrently(backend, signals, streams, chunk_factor, mode, sample_rate):

@@ -2,8 +2,9 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Eight chunks of a server's life: pauses, a leave, a join, a reset, and ends within a chunk."""
+"""Eight chunks of a server's life: pauses, bad samples, a leave, a join, a reset, and ends within a chunk."""
 
+import pytest
 import torch
 from support.blocks import speech
 
@@ -42,6 +43,9 @@ def run_scenario(server, model):
             length = {3: 0, 4: 2 * chunk}.get(k, chunk) if place == places - 1 else chunk
             push(place, (k - (length > chunk)) * chunk, length)
         server.step()
+        if k == 1:  # is refused, and nobody notices
+            with pytest.raises(ValueError, match="not finite"):
+                streams[places - 1].push(torch.full((chunk,), torch.nan))
         if k == 2:
             push(0, 0, 70)  # leaves within a chunk, and another one joins
             end(0)
