@@ -10,14 +10,14 @@ import torch
 from torch.nn import functional as F
 
 from .errors import LLVCError
-from .streaming import checked_samples
+from .streaming import Closeable, checked_samples
 
 
 class ServerFull(LLVCError):
     """No free place for another stream."""
 
 
-class StreamServer:
+class StreamServer(Closeable):
     """Serves up to batch_size streams of an engine at a time.
 
     with StreamServer(engine) as server:
@@ -32,12 +32,13 @@ class StreamServer:
     caller with a clock calls step() and waits for nobody. Calls may come from several threads.
     """
 
+    _name = "server"
+
     def __init__(self, engine):
         self.engine = engine
         self.chunk_len = engine.chunk_len
         self._streams = [None] * engine.batch_size
         self._lock = threading.RLock()
-        self._closed = False
 
     def open(self):
         """A new ServedStream; ServerFull if there is no place for it."""
@@ -87,17 +88,6 @@ class StreamServer:
                 self._closed = True
                 self.engine.close()
 
-    def __enter__(self):
-        self._check_open()
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def _check_open(self):
-        if self._closed:
-            raise RuntimeError("the server is closed")
-
     def _step_when_due(self, stream):
         while stream._waiting and (stream._has(2) or all(other._waiting for other in self._running)):
             self.step()
@@ -118,13 +108,12 @@ class StreamServer:
                     stream._ready.append(samples[:length].clone())
 
 
-class ServedStream:
+class ServedStream(Closeable):
     """One stream of a StreamServer. Output sample i belongs to input sample i."""
 
     def __init__(self, server, place):
         self._server = server
         self._place = place
-        self._closed = False
         self.reset()
 
     def push(self, samples):
@@ -183,16 +172,8 @@ class ServedStream:
                 self._run = self._pending = self._ready = None
                 self._server._streams[self._place] = None
 
-    def __enter__(self):
-        self._check_open()
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
     def _check_open(self):
-        if self._closed:
-            raise RuntimeError("the stream is closed")
+        super()._check_open()
         self._server._check_open()
 
     def _check_usable(self):

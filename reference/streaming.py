@@ -31,6 +31,24 @@ def checked_samples(samples, shape):
     return samples
 
 
+class Closeable:
+    """Something with a close(), behind which it is of no use; `with` closes it."""
+
+    _name = "stream"
+    _closed = False
+
+    def __enter__(self):
+        self._check_open()
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _check_open(self):
+        if self._closed:
+            raise RuntimeError(f"the {self._name} is closed")
+
+
 class ChunkEngine(ABC):
     """A network with the state of a batch of streams, which it converts chunk by chunk.
 
@@ -112,7 +130,7 @@ class ChunkEngine(ABC):
         """Gives back what the engine holds."""
 
 
-class ChunkedStream:
+class ChunkedStream(Closeable):
     """A batch of streams that share a clock.
 
     Output sample i of a stream belongs to its input sample i. A chunk is converted as soon as it and the lookahead
@@ -125,7 +143,7 @@ class ChunkedStream:
         self.chunk_len = engine.chunk_len
         self.latency = engine.latency
         self.longest_wait = engine.longest_wait
-        self._closed = self._broken = False
+        self._broken = False
         self.reset()
 
     def push(self, samples):
@@ -192,17 +210,6 @@ class ChunkedStream:
             self._closed = True
             self._pending = self._ready = None
             self.engine.close()
-
-    def __enter__(self):
-        self._check_open()
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def _check_open(self):
-        if self._closed:
-            raise RuntimeError("the stream is closed")
 
     def _check_usable(self):
         self._check_open()
