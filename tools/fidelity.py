@@ -17,12 +17,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import torch  # noqa: E402
 import ttnn  # noqa: E402
-from support.blocks import activations, chunk_of, from_rows, pcc, to_rows  # noqa: E402
+from support.blocks import activations, all_move, chunk_of, from_rows, pcc, to_rows  # noqa: E402
 
 from tt.decoder import TtDecoder  # noqa: E402
 from tt.encoder import TtEncoder  # noqa: E402
 from tt.frontend import Framing, TtFrontend  # noqa: E402
-from tt.ops import Ops, upload  # noqa: E402
+from tt.ops import TILE, Ops, upload  # noqa: E402
 from tt.synthesis import TtSynthesis  # noqa: E402
 from ttnn_llvc import DEVICE_PARAMS  # noqa: E402
 
@@ -58,21 +58,25 @@ def measure(device, ops):
     frontend, encoder = TtFrontend(device, model), TtEncoder(device, model.mask_gen.encoder)
     decoder, synthesis = TtDecoder(device, model), TtSynthesis(device, model)
     states = [block.init_state(ops, layout) for block in (encoder, decoder, synthesis)]
-    framing = Framing(frontend.row, layout)
+    framing = Framing(frontend.row, layout, layout.batch_size)
+    frames = torch.full((layout.batch_size,), layout.frames)
+    control = all_move(ops, layout)
+    out = ops.state((layout.batch_size, 1, layout.rows, TILE), ttnn.float32)
     audio = torch.nn.functional.pad(a.audio, (0, L))
     worst = [1.0] * 4
     for chunk in range(CHUNKS):
         features, e, decoded = (chunk_of(x, layout, chunk) for x in (a.features, a.e, a.decoded))
         samples = chunk_of(a.output.reshape(1, -1, L), layout, chunk)
         step = layout.frames * L
-        rows = framing(slice(None), audio[:, chunk * step : (chunk + 1) * step + L])
+        rows = framing(slice(None), audio[:, chunk * step : (chunk + 1) * step + L], frames)
         rows = upload(device, rows, dtype=ttnn.float32, memory=ops.memory)
         on_device = [to_rows(ops, x, layout) for x in (features, e, decoded)]
+        synthesis(ops, on_device[2], on_device[1], on_device[0], states[2], control, out)
         values = (
             from_rows(frontend(ops, rows), layout),
-            from_rows(encoder(ops, on_device[0], states[0]), layout),
-            from_rows(decoder(ops, on_device[1], states[1]), layout),
-            from_rows(synthesis(ops, on_device[2], on_device[1], on_device[0], states[2]), layout)[..., :L],
+            from_rows(encoder(ops, on_device[0], states[0], control), layout),
+            from_rows(decoder(ops, on_device[1], states[1], control), layout),
+            from_rows(out, layout)[..., :L],
         )
         expected = (features, e, decoded, samples)
         worst = [min(w, pcc(v, x)) for w, v, x in zip(worst, values, expected, strict=True)]
