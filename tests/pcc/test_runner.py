@@ -193,7 +193,7 @@ def test_an_exception_leaves_the_device_clean(device, monkeypatch):
 
 
 @on_device
-def test_many_streams_opened_and_closed(device, rung):
+def test_many_streams_opened_and_closed(device):
     """Joining and leaving does nothing on the device."""
     audio = speech("llvc", 1, 208 * 2 + 16)[0]
     with network(device).serve(2) as server:
