@@ -67,8 +67,10 @@ class ChunkRunner:
     def __init__(self, ops, chunk, rows_shape, samples_shape, mode):
         self.device = ops.device
         self._chunk = chunk
-        self._chips = self.device.get_num_devices()
-        self._rows_shape = (self._chips * rows_shape[0], *rows_shape[1:])
+        chips = self.device.get_num_devices()
+        self._mapper = ttnn.ShardTensorToMesh(self.device, dim=0) if chips > 1 else None
+        self._composer = ttnn.ConcatMeshToTensor(self.device, dim=0) if chips > 1 else None
+        self._rows_shape = (chips * rows_shape[0], *rows_shape[1:])
         self.traced = "TT_METAL_SLOW_DISPATCH_MODE" not in os.environ
         self._pipelined = self.traced and mode == "throughput"
         self._transfers = TRANSFER_QUEUE if self._pipelined else COMPUTE_QUEUE
@@ -141,8 +143,7 @@ class ChunkRunner:
         buffers = self.buffers[self._collected % len(self.buffers)]
         if self._pipelined:
             ttnn.wait_for_event(TRANSFER_QUEUE, buffers.done)
-        composer = ttnn.ConcatMeshToTensor(self.device, dim=0) if self._chips > 1 else None
-        samples = ttnn.to_torch(buffers.samples, mesh_composer=composer, cq_id=self._transfers)
+        samples = ttnn.to_torch(buffers.samples, mesh_composer=self._composer, cq_id=self._transfers)
         self._collected += 1
         return samples
 
@@ -167,8 +168,7 @@ class ChunkRunner:
         self.buffers = self._chunk = None
 
     def _on_host(self, rows):
-        mapper = ttnn.ShardTensorToMesh(self.device, dim=0) if self._chips > 1 else None
-        return ttnn.from_torch(rows, dtype=ttnn.float32, layout=ttnn.TILE_LAYOUT, mesh_mapper=mapper)
+        return ttnn.from_torch(rows, dtype=ttnn.float32, layout=ttnn.TILE_LAYOUT, mesh_mapper=self._mapper)
 
 
 def make_buffers(ops, rows_shape, samples_shape, mode):
