@@ -31,12 +31,16 @@ MODES = ("latency", "throughput")
 BUNDLED_CHECKPOINT = ROOT / "checkpoints" / "passthrough.safetensors"
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Ends the program with one line and code 2 where options are wrong."""
+
     def error(self, message):
         self.exit(2, f"error: {message} (--help lists the options)\n")
 
 
-def _count(minimum, maximum=9999):
+def count(minimum, maximum=9999):
+    """The type of an option that takes a whole number."""
+
     def parse(text):
         if not text.isdecimal() or len(text) > 4 or not minimum <= int(text) <= maximum:
             raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number from {minimum} to {maximum}")
@@ -47,7 +51,7 @@ def _count(minimum, maximum=9999):
 
 def parse_args(argv=None):
     """Parses the command line; ends the program with one line and code 2 if it is wrong."""
-    parser = _Parser(
+    parser = Parser(
         prog="demo.py",
         description="Convert speech to the target voice, a file or a folder of files, in one go or as a live stream.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -58,11 +62,11 @@ def parse_args(argv=None):
     add("-i", "--input_file", default="test_wavs/example.wav", metavar="PATH", help="audio file, or a folder of them")
     add("-o", "--output_file", default="converted_output.wav", metavar="PATH", help="where the result goes")
     add("-s", "--streaming", action="store_true", help="feed the file chunk by chunk, as a microphone would")
-    add("-n", "--chunk_factor", type=_count(1), default=1, metavar="N", help="chunk of a stream, in units of 13 ms")
-    add("--streams", type=_count(1), metavar="K", help="convert K files, or K copies of one, as streams at a time")
+    add("-n", "--chunk_factor", type=count(1), default=1, metavar="N", help="chunk of a stream, in units of 13 ms")
+    add("--streams", type=count(1), metavar="K", help="convert K files, or K copies of one, as streams at a time")
     add("--mode", choices=MODES, default="latency", help="of streams on a card: lowest latency, or transfers beside")
     add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
-    add("--device_id", type=_count(0), metavar="N", help="which device, instead of 0 or, for streams, a whole N300")
+    add("--device_id", type=count(0), metavar="N", help="which device, instead of 0 or, for streams, a whole N300")
     add("--plot", metavar="FILE.png", help="also draw input and output")
     add("--json", metavar="FILE", help="also write all figures to a file")
     return parser.parse_args(argv)

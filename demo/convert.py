@@ -21,11 +21,8 @@ def convert_offline(stream, audio):
     return converted, time.perf_counter() - start
 
 
-def convert_streaming(stream, audio, sample_rate):
-    """Converts samples [N] chunk by chunk, as a microphone would give them -> (samples [N], figures).
-
-    The figures are those of stream_figures.
-    """
+def timed_chunks(stream, audio):
+    """Converts samples [N] chunk by chunk, as a microphone would give them -> (samples [N], seconds of each chunk)."""
     pieces, seconds = [], []
     stream.reset()
     for chunk in audio[None].split(stream.chunk_len, dim=1):
@@ -36,7 +33,13 @@ def convert_streaming(stream, audio, sample_rate):
         if ready.shape[1]:  # the first chunk waits for its lookahead
             seconds.append(elapsed)
     pieces.append(stream.flush())
-    return torch.cat(pieces, dim=1)[0], stream_figures(seconds, stream.engine, sample_rate)
+    return torch.cat(pieces, dim=1)[0], seconds
+
+
+def convert_streaming(stream, audio, sample_rate):
+    """timed_chunks -> (samples [N], figures of stream_figures)."""
+    converted, seconds = timed_chunks(stream, audio)
+    return converted, stream_figures(seconds, stream.engine, sample_rate)
 
 
 def convert_concurrently(backend, signals, streams, chunk_factor, mode, sample_rate):

@@ -23,14 +23,24 @@ def plot_conversion(path, audio, converted, sample_rate, title):
     for name, samples, (wave, spectrum) in (("input", audio, axes[:2]), ("output", converted, axes[2:])):
         wave.plot(seconds, samples, linewidth=0.4)
         wave.set(ylabel=name, ylim=(-1, 1))
-        padded = np.pad(samples, (0, max(0, 2 * WINDOW - len(samples))))
-        power, frequencies, times = mlab.specgram(padded, NFFT=WINDOW, noverlap=WINDOW * 3 // 4, Fs=sample_rate)
-        decibels = 10 * np.log10(np.maximum(power, 1e-12))
-        spectrum.pcolormesh(times, frequencies, decibels, vmin=-110, vmax=-30, cmap="magma", shading="nearest")
-        spectrum.set_ylabel("Hz")
+        draw_spectrogram(spectrum, samples, sample_rate)
     axes[-1].set_xlabel("seconds")
     axes[-1].set_xlim(0, len(audio) / sample_rate)
     figure.suptitle(title)
+    save(figure, path)
+
+
+def draw_spectrogram(axis, samples, sample_rate):
+    """Draws samples [N] by time and frequency."""
+    padded = np.pad(samples, (0, max(0, 2 * WINDOW - len(samples))))
+    power, frequencies, times = mlab.specgram(padded, NFFT=WINDOW, noverlap=WINDOW * 3 // 4, Fs=sample_rate)
+    decibels = 10 * np.log10(np.maximum(power, 1e-12))
+    axis.pcolormesh(times, frequencies, decibels, vmin=-110, vmax=-30, cmap="magma", shading="nearest")
+    axis.set_ylabel("Hz")
+
+
+def save(figure, path):
+    """Writes a figure as PNG and forgets it. FileError if it cannot be written."""
     try:
         with replacing(path) as temporary:
             figure.savefig(temporary, format="png", dpi=80)

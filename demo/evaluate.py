@@ -1,0 +1,388 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""How good a checkpoint is on a backend: python -m demo.evaluate --input FOLDER --target FOLDER.
+
+Fidelity to the PyTorch reference, streaming against offline, speaker similarity, word error rate and speed of every
+utterance, as a table, JSON, CSV and an HTML page with plots and audio.
+"""
+
+import argparse
+import importlib.metadata
+import platform
+import sys
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from reference.checkpoint import load_model
+from reference.config import load_config
+from reference.errors import LLVCError, one_line
+from reference.streaming import ChunkedStream
+
+from . import metrics
+from .audio import AudioError, find_audio_files, read_audio
+from .backend import BACKENDS, open_backend
+from .cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, Parser, count, locate
+from .convert import convert_offline, stream_figures, timed_chunks
+
+PACKAGES = ("torch", "numpy", "resemblyzer", "jiwer", "pocketsphinx", "ttnn")
+MET, FAILED, MISSED = 0, 1, 3  # exit codes; 2 is for wrong options
+
+
+class EvaluationError(LLVCError):
+    """Folders that cannot be evaluated."""
+
+
+@dataclass
+class Utterance:
+    """A file of the input folder: samples [N], its reference text (or None) and its aligned target [N] (or None)."""
+
+    name: str
+    audio: torch.Tensor
+    text: str | None
+    target: torch.Tensor | None
+
+
+@dataclass
+class Judges:
+    """encoder: samples -> embedding; recogniser: samples -> words; both with a name."""
+
+    encoder: object
+    recogniser: object
+
+
+def parse_args(argv=None):
+    """Parses the command line; ends the program with one line and code 2 if it is wrong."""
+    parser = Parser(
+        prog="demo.evaluate",
+        description="Measure a checkpoint on a backend: fidelity, speaker similarity, word error rate, speed.",
+        epilog="Exit codes: 0 all targets met, 3 a target missed, 1 an error, 2 wrong options.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--checkpoint", default=str(BUNDLED_CHECKPOINT), metavar="FILE", help="weights of the voice")
+    add("--config", default=DEFAULT_CONFIG, metavar="FILE", help="configuration that the weights belong to")
+    add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
+    add("--device_id", type=count(0), metavar="N", help="which device, instead of 0")
+    add("--input", type=Path, required=True, metavar="FOLDER", help="speech to convert; FILE.txt beside it: its words")
+    add("--target", type=Path, required=True, metavar="FOLDER", help="speech of the target voice")
+    add("--output", type=Path, default=Path("evaluation"), metavar="FOLDER", help="where the report goes")
+    add("--chunk_factors", type=count(1), nargs="*", default=[1, 2, 4], metavar="N", help="streams to evaluate")
+    add("--recogniser", choices=("pocketsphinx", "whisper"), default="pocketsphinx", help="what counts the words")
+    add("--seconds", type=_positive, metavar="S", help="only the first seconds of each file")
+    add("--min_similarity", type=_number, default=70.0, metavar="PERCENT", help="speaker similarity to the target")
+    add("--max_wer", type=_number, default=3.0, metavar="PERCENT", help="word error rate")
+    add("--min_token_accuracy", type=_number, default=95.0, metavar="PERCENT", help="frames as the reference's")
+    return parser.parse_args(argv)
+
+
+def _number(text):
+    value = float(text)
+    if not 0 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage")
+    return value
+
+
+def _positive(text):
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value
+
+
+def read_utterances(args, sample_rate):
+    """([Utterance] of the input folder, [(path, samples)] of the target folder). LLVCError if one has none."""
+    files = {}
+    for name in ("input", "target"):
+        folder = getattr(args, name)
+        if not folder.is_dir():
+            raise EvaluationError(f"{folder}: no such folder; name one with --{name}")
+        files[name] = find_audio_files(folder)
+        if not files[name]:
+            raise AudioError(f"{folder}: no audio files in this folder")
+    limit = None if args.seconds is None else round(args.seconds * sample_rate)
+    targets = {path.relative_to(args.target): read_audio(path, sample_rate)[:limit] for path in files["target"]}
+    utterances = []
+    for path in files["input"]:
+        name = path.relative_to(args.input)
+        audio = read_audio(path, sample_rate)
+        # The words of a whole file are not those of its beginning.
+        text = reference_text(path) if limit is None or len(audio) <= limit else None
+        utterances.append(Utterance(str(name), audio[:limit], text, targets.get(name)))
+    return utterances, targets
+
+
+def reference_text(path):
+    """The words of an audio file: NAME.txt beside it, or its line in a LibriSpeech *.trans.txt; else None."""
+    beside = path.with_suffix(".txt")
+    if beside.is_file():
+        return beside.read_text(encoding="utf-8", errors="replace").strip()
+    for transcripts in sorted(path.parent.glob("*.trans.txt")):
+        for line in transcripts.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, words = line.partition(" ")
+            if name == path.stem:
+                return words.strip()
+    return None
+
+
+@torch.inference_mode()
+def reference_output(model, audio):
+    """What the PyTorch network makes of audio [N] in one pass, whose decoder windows are those of any stream."""
+    return model(audio[None, None])[0, 0]
+
+
+def convert_all(backend, chunk_factor, utterances, sample_rate):
+    """Converts all utterances, offline for chunk_factor None -> ([samples [N]], speed, ms of every chunk)."""
+    offline = chunk_factor is None
+    factor, mode = (backend.offline_chunk_factor, backend.offline_mode) if offline else (chunk_factor, "latency")
+    outputs, seconds = [], []
+    with ChunkedStream(backend.open_engine(factor, 1, mode)) as stream:
+        for utterance in tqdm(utterances, desc=mode_name(chunk_factor), unit="file", leave=False):
+            if offline:
+                converted, elapsed = convert_offline(stream, utterance.audio)
+                seconds.append(elapsed)
+            else:
+                converted, elapsed = timed_chunks(stream, utterance.audio)
+                seconds += elapsed[1:] if seconds else elapsed  # a stream's first chunk is no steady state
+            outputs.append(converted)
+        if offline:
+            speed, chunk_ms = {"rtf": sum(seconds) * sample_rate / sum(map(len, outputs))}, []
+        else:
+            figures = stream_figures(seconds, stream.engine, sample_rate)
+            speed = {name: figures[name] for name in ("rtf", "compute_ms", "latency_ms")}
+            chunk_ms = [1e3 * s for s in seconds[1:]]
+    return outputs, speed, chunk_ms
+
+
+def mode_name(chunk_factor):
+    return "offline" if chunk_factor is None else f"stream n={chunk_factor}"
+
+
+def judge_voice(encoder, converted, utterance, target_embeddings):
+    """Similarities in percent: of converted to the target voice and to the source, and of source to target.
+
+    The target voice is the mean of the target folder's files, without one that holds the utterance itself.
+    """
+    from .judges import JudgeError, mean_voice, similarity
+
+    try:
+        source, own = encoder.embed(utterance.audio), encoder.embed(converted)
+    except JudgeError as error:
+        raise EvaluationError(f"{utterance.name}: {error}") from None
+    others = [e for path, e in target_embeddings.items() if str(path) != utterance.name]
+    target = mean_voice(others or list(target_embeddings.values()))
+    return {
+        "similarity_target": 100 * similarity(own, target),
+        "similarity_source": 100 * similarity(own, source),
+        "similarity_source_target": 100 * similarity(source, target),
+    }
+
+
+def compare(converted, reference, offline, frame_len, chunk_len):
+    """Figures of one utterance that need no judge; `offline` and `chunk_len` are None for offline conversion itself."""
+    figures = {
+        "token_accuracy": metrics.token_accuracy(converted, reference, frame_len),
+        "pcc": metrics.pcc(converted, reference),
+        "si_sdr_db": metrics.si_sdr(converted, reference),
+        "max_error": metrics.max_error(converted, reference),
+    }
+    if offline is not None:
+        border, elsewhere = metrics.border_error(converted, offline, chunk_len, frame_len)
+        figures |= {"max_error_to_offline": metrics.max_error(converted, offline)}
+        figures |= {"border_rms": border, "elsewhere_rms": elsewhere}
+    return figures
+
+
+def mean_of(rows, name):
+    """The mean of a figure over the rows that have it, else None."""
+    values = [row[name] for row in rows if row.get(name) is not None]
+    return float(np.mean(values)) if values else None
+
+
+class Evaluation:
+    """An evaluation under way: what is the same for every mode is computed once.
+
+    utterances [Utterance]; targets {path: samples [N]}. EvaluationError if there is nothing to judge in one of them.
+    """
+
+    def __init__(self, model, utterances, targets, judges, sample_rate):
+        from .judges import JudgeError
+
+        self.model, self.utterances, self.judges, self.sample_rate = model, utterances, judges, sample_rate
+        self.references = [reference_output(model, u.audio) for u in utterances]
+        self.heard = [judges.recogniser(u.audio) for u in tqdm(utterances, desc="words", unit="file", leave=False)]
+        self.voices = {}
+        for path, samples in targets.items():
+            try:
+                self.voices[path] = judges.encoder.embed(samples)
+            except JudgeError as error:
+                raise EvaluationError(f"target {path}: {error}") from None
+
+    def mode(self, backend, chunk_factor, offline):
+        """Figures of one way to convert -> (figures, [samples [N]]); `offline` is what offline conversion gave."""
+        outputs, speed, chunk_ms = convert_all(backend, chunk_factor, self.utterances, self.sample_rate)
+        rows = [
+            self._utterance(i, converted, offline and offline[i], chunk_factor) for i, converted in enumerate(outputs)
+        ]
+        summary = {name: mean_of(rows, name) for name in rows[0] if name not in ("utterance", "seconds", "words")}
+        for name in ("max_error", "max_error_to_offline"):
+            if name in summary:
+                summary[name] = max(row[name] for row in rows)
+        summary |= self._word_error_rates([row["words"] for row in rows])
+        figures = {"mode": mode_name(chunk_factor), "summary": summary | speed, "utterances": rows}
+        figures["summary"]["tokens_per_s"] = speed["rtf"] and self.sample_rate / self.model.config.L / speed["rtf"]
+        return figures | {"chunk_ms": chunk_ms}, outputs
+
+    def controls(self):
+        """What the recogniser makes of the sources and of the aligned targets: its own errors."""
+        aligned = [i for i, u in enumerate(self.utterances) if u.target is not None]
+        words = {i: self.judges.recogniser(self.utterances[i].target) for i in aligned}
+        return {
+            "source_words": self.heard,
+            "source": self._word_error_rates(self.heard),
+            "target": self._word_error_rates(list(words.values()), aligned) if aligned else None,
+        }
+
+    def _utterance(self, index, converted, offline, chunk_factor):
+        utterance, config = self.utterances[index], self.model.config
+        if not torch.isfinite(converted).all():
+            raise EvaluationError(f"{utterance.name}: the converted audio is not finite; check the checkpoint")
+        chunk_len = chunk_factor and chunk_factor * config.dec_chunk_size * config.L
+        row = {"utterance": utterance.name, "seconds": len(converted) / self.sample_rate}
+        row |= compare(converted, self.references[index], offline, config.L, chunk_len)
+        row |= judge_voice(self.judges.encoder, converted, utterance, self.voices)
+        row["words"] = self.judges.recogniser(converted)
+        return row | self._word_error_rates([row["words"]], [index])
+
+    def _word_error_rates(self, words, indices=None):
+        """Of the words of these utterances, all by default, against those of the source and the reference texts."""
+        from .judges import word_error_rate
+
+        indices = range(len(self.utterances)) if indices is None else indices
+        texts = [(self.utterances[i].text, w) for i, w in zip(indices, words, strict=True)]
+        texts = [(text, w) for text, w in texts if text is not None]
+        return {
+            "wer_source": word_error_rate([self.heard[i] for i in indices], words),
+            "wer_text": word_error_rate(*zip(*texts, strict=True)) if texts else None,
+        }
+
+
+def evaluate(backend, model, utterances, targets, judges, args, sample_rate):
+    """All figures -> (figures, outputs, references): what the JSON file holds, {mode: [samples]}, [samples]."""
+    evaluation = Evaluation(model, utterances, targets, judges, sample_rate)
+    modes, outputs, offline = [], {}, None
+    for factor in (None, *args.chunk_factors):
+        mode, converted = evaluation.mode(backend, factor, offline)
+        offline = offline or converted
+        modes.append(mode)
+        outputs[mode["mode"]] = converted
+    figures = {**provenance(backend, judges, args), "controls": evaluation.controls(), "modes": modes}
+    figures["missed"] = missed(figures)
+    return figures, outputs, evaluation.references
+
+
+def provenance(backend, judges, args):
+    """What every figure is worth: when, on what and with what it was measured."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "backend": backend.name,
+        "device": backend.device,
+        "versions": versions,
+        "checkpoint": Path(args.checkpoint).name,
+        "speaker_model": judges.encoder.name,
+        "recogniser": judges.recogniser.name,
+        "targets": {
+            "min_similarity": args.min_similarity,
+            "max_wer": args.max_wer,
+            "min_token_accuracy": args.min_token_accuracy,
+        },
+    }
+
+
+def missed(figures):
+    """The targets that were not met, a line each. Something that could not be measured is not met."""
+    lines = []
+    targets = figures["targets"]
+    for mode in figures["modes"]:
+        s = mode["summary"]
+
+        def check(ok, text, mode=mode):
+            if not ok:
+                lines.append(f"{mode['mode']}: {text}")
+
+        accuracy, wanted = s["token_accuracy"], targets["min_token_accuracy"]
+        check(accuracy is not None and accuracy > wanted, f"token accuracy {show(accuracy)}% is not above {wanted:g}%")
+        to_target, to_source = s["similarity_target"], s["similarity_source"]
+        wanted = targets["min_similarity"]
+        check(to_target > wanted, f"speaker similarity {show(to_target)}% is not above {wanted:g}%")
+        check(to_target > to_source, f"nearer to the source ({show(to_source)}%) than to the target voice")
+        against = "text" if s["wer_text"] is not None else "source"
+        wer, wanted = s[f"wer_{against}"], targets["max_wer"]
+        check(wer is not None and wer < wanted, f"WER against the {against} {show(wer)}% is not below {wanted:g}%")
+        if s.get("border_rms") is not None:
+            # Rounding differs with the shapes of a computation, but may not know where a chunk begins.
+            near, far = s["border_rms"], s["elsewhere_rms"] or 0.0
+            check(near <= 2 * far + 1e-6, f"error at chunk borders {near:.1e}, elsewhere {far:.1e}")
+    return lines
+
+
+def show(value, digits=1):
+    """A figure for people."""
+    return "not measured" if value is None else f"{value:.{digits}f}"
+
+
+def main(argv=None, open_backend=open_backend):
+    """Evaluates with these arguments, the command line's by default; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    args = parse_args(argv)
+    try:
+        return run(args, open_backend)
+    except LLVCError as error:
+        message = one_line(error)
+    except ImportError as error:
+        message = f"{one_line(error)}; the evaluation needs all of requirements.txt: pip install -r requirements.txt"
+    except OSError as error:
+        message = one_line(f"{error.filename}: {error.strerror}" if error.filename else error)
+    print(f"error: {message}", file=sys.stderr)
+    return FAILED
+
+
+def run(args, open_backend):
+    """Does what the options say; returns the exit code. LLVCError if nothing could be done."""
+    from .judges import RECOGNISERS, SAMPLE_RATE, SpeakerEncoder
+    from .report import table, write_report
+
+    args.config = locate(args.config)
+    config, sample_rate = load_config(args.config)
+    if sample_rate != SAMPLE_RATE:
+        raise EvaluationError(f"{args.config}: the models that judge speech take {SAMPLE_RATE} Hz, not {sample_rate}")
+    model = load_model(args.checkpoint, config)
+    utterances, targets = read_utterances(args, sample_rate)
+    judges = Judges(SpeakerEncoder(), RECOGNISERS[args.recogniser]())
+    torch.set_num_threads(1)  # as the demo's streams, so that speeds compare
+    with open_backend(args.backend, model, args.device_id) as backend:
+        figures, audio, references = evaluate(backend, model, utterances, targets, judges, args, sample_rate)
+    write_report(args.output, figures, utterances, audio, references)
+    print("\n".join(table(figures)))
+    for line in figures["missed"]:
+        print(f"missed: {line}")
+    print(f"written: {args.output / 'report.html'}, figures.json, figures.csv")
+    return MISSED if figures["missed"] else MET
+
+
+if __name__ == "__main__":
+    sys.exit(main())
