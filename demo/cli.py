@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_CHECKPOINT = "llvc_models/models/checkpoints/llvc/G_500000.pth"
 DEFAULT_CONFIG = "experiments/llvc/config.json"
 MODES = ("latency", "throughput")
-BUNDLED_CHECKPOINT = ROOT / "checkpoints" / "passthrough.safetensors"
+BUNDLED_CHECKPOINT = ROOT / "checkpoints" / "demo_voice.safetensors"
 
 
 class Parser(argparse.ArgumentParser):
@@ -91,7 +91,7 @@ def load(args):
             f"{checkpoint}: no such checkpoint, and the bundled one fits only {DEFAULT_CONFIG}; name one with -p, "
             f"{get_voice}"
         ) from None
-    print(f"no checkpoint at {checkpoint}: passing audio through, the voice stays as it is; {get_voice}")
+    print(f"no checkpoint at {checkpoint}: speaking with the bundled demo voice; {get_voice}")
     return model, sample_rate
 
 

@@ -75,21 +75,21 @@ def parse_args(argv=None):
     add("--output", type=Path, default=Path("evaluation"), metavar="FOLDER", help="where the report goes")
     add("--chunk_factors", type=count(1), nargs="*", default=[1, 2, 4], metavar="N", help="streams to evaluate")
     add("--recogniser", choices=("pocketsphinx", "whisper"), default="pocketsphinx", help="what counts the words")
-    add("--seconds", type=_positive, metavar="S", help="only the first seconds of each file")
-    add("--min_similarity", type=_number, default=70.0, metavar="PERCENT", help="speaker similarity to the target")
-    add("--max_wer", type=_number, default=3.0, metavar="PERCENT", help="word error rate")
-    add("--min_token_accuracy", type=_number, default=95.0, metavar="PERCENT", help="frames as the reference's")
+    add("--seconds", type=duration, metavar="S", help="only the first seconds of each file")
+    add("--min_similarity", type=percentage, default=70.0, metavar="PERCENT", help="speaker similarity to the target")
+    add("--max_wer", type=percentage, default=3.0, metavar="PERCENT", help="word error rate")
+    add("--min_token_accuracy", type=percentage, default=95.0, metavar="PERCENT", help="frames as the reference's")
     return parser.parse_args(argv)
 
 
-def _number(text):
+def percentage(text):
     value = float(text)
     if not 0 <= value <= 1000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a percentage")
     return value
 
 
-def _positive(text):
+def duration(text):
     value = float(text)
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
@@ -106,6 +106,8 @@ def read_utterances(args, sample_rate):
         files[name] = find_audio_files(folder)
         if not files[name]:
             raise AudioError(f"{folder}: no audio files in this folder")
+        if any(args.output.resolve() in path.resolve().parents for path in files[name]):
+            raise EvaluationError(f"{args.output}: holds files of {folder} and would overwrite some; name another")
     limit = None if args.seconds is None else round(args.seconds * sample_rate)
     targets = {path.relative_to(args.target): read_audio(path, sample_rate)[:limit] for path in files["target"]}
     utterances = []

@@ -79,9 +79,9 @@ def test_a_newcomer_without_a_checkpoint(tmp_path):
     )
     assert process.returncode == 0, process.stderr
     if not (ROOT / DEFAULT_CHECKPOINT).exists():
-        assert "the voice stays as it is" in process.stdout and "demo.download_weights" in process.stdout
+        assert "the bundled demo voice" in process.stdout and "demo.download_weights" in process.stdout
         before, after = soundfile.read(EXAMPLE)[0], soundfile.read(tmp_path / "converted_output.wav")[0]
-        assert np.abs(np.tanh(before) - after).max() < 1e-4
+        assert before.shape == after.shape and not np.allclose(before, after, atol=0.01)  # another voice
     assert "written: converted_output.wav" in process.stdout
 
 

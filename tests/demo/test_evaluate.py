@@ -1,0 +1,228 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The evaluation as people run it, and that it notices what is broken."""
+
+import csv
+import json
+import re
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+from support.golden import load_golden
+
+pytest.importorskip("demo.judges", reason="needs the evaluation's packages", exc_type=ImportError)
+
+from demo.backend import Backend  # noqa: E402
+from demo.cli import BUNDLED_CHECKPOINT  # noqa: E402
+from demo.evaluate import FAILED, MET, MISSED, main, missed, reference_text  # noqa: E402
+from reference.streaming import LLVCEngine  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = "a few words"
+
+
+@pytest.fixture(autouse=True)
+def _threads_stay():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Input: two seconds of a person with text, three of a machine without; target: the first's, and another's."""
+    root = tmp_path_factory.mktemp("evaluation")
+    person = load_golden("llvc").arrays["audio"]
+    machine = soundfile.read(ROOT / "test_wavs" / "example.wav")[0][:48000]
+    for folder, files in (("in", {"a": person, "b": machine}), ("target", {"a": person, "other": machine[::-1]})):
+        (root / folder).mkdir()
+        for name, samples in files.items():
+            soundfile.write(root / folder / f"{name}.wav", samples, 16000)
+    (root / "in" / "a.txt").write_text(TEXT)
+    return root
+
+
+def options(folders, output, *more):
+    required = ["--input", str(folders / "in"), "--target", str(folders / "target"), "--output", str(output)]
+    return [*required, "--backend", "cpu", *more]
+
+
+@pytest.fixture(scope="module")
+def report(folders, tmp_path_factory):
+    """The bundled voice's report."""
+    folder = tmp_path_factory.mktemp("report")
+    code = main(options(folders, folder, "--chunk_factors", "1", "3", "--max_wer", "0"))
+    return code, folder, json.loads((folder / "figures.json").read_text())
+
+
+def test_every_figure_is_there_and_says_where_it_comes_from(report):
+    code, folder, figures = report
+    assert code == MISSED  # no WER is below 0
+    assert figures["backend"] == "cpu" and figures["device"] == "CPU, 1 threads"
+    assert figures["versions"]["torch"] == torch.__version__ and figures["date"].startswith("20")
+    assert figures["checkpoint"] == BUNDLED_CHECKPOINT.name
+    assert [mode["mode"] for mode in figures["modes"]] == ["offline", "stream n=1", "stream n=3"]
+    for mode in figures["modes"]:
+        s = mode["summary"]
+        assert s["token_accuracy"] == 100 and s["pcc"] > 0.999999 and s["max_error"] < 1e-5 and s["si_sdr_db"] > 80
+        assert s["tokens_per_s"] == pytest.approx(1000 / s["rtf"])
+        for name in ("similarity_target", "similarity_source", "similarity_source_target"):
+            assert 0 < s[name] <= 100.001
+        assert s["wer_source"] is not None and s["wer_text"] is not None
+        if mode["mode"] != "offline":
+            assert s["max_error_to_offline"] < 1e-5 and s["border_rms"] < 1e-5
+            assert s["compute_ms"]["p50"] <= s["compute_ms"]["p99"]
+            assert len(mode["chunk_ms"]) > 5
+    assert figures["controls"]["source"]["wer_source"] == 0
+    assert (
+        figures["controls"]["source"]["wer_text"] is not None
+        and figures["controls"]["target"]["wer_text"]
+        == (
+            figures["controls"]["source"]["wer_text"]  # the aligned target is the source itself here
+        )
+    )
+    assert not any("token accuracy" in line or "border" in line for line in figures["missed"])
+    assert "stream n=3: WER against the text" in "".join(figures["missed"])
+
+    lines = list(csv.DictReader((folder / "figures.csv").open()))
+    assert len(lines) == 3 * (2 + 1)
+    for line in lines:
+        assert line["backend"] == "cpu" and line["device"] and line["date"] and "torch=" in line["versions"]
+    page = (folder / "report.html").read_text()
+    for name in re.findall(r'src="([^"]+)"', page):
+        assert (folder / name).stat().st_size > 1000, name
+    assert page.count("<audio") == 3 + 2 and "latency.png" in page and "a.wav" in page
+
+
+def test_reference_texts(tmp_path):
+    (tmp_path / "a.txt").write_text(" Some words. ")
+    (tmp_path / "1-2.trans.txt").write_text("1-2-0000 GOOD MORNING\n1-2-0001 GOOD NIGHT\n")
+    assert reference_text(tmp_path / "a.wav") == "Some words."
+    assert reference_text(tmp_path / "1-2-0001.flac") == "GOOD NIGHT"
+    assert reference_text(tmp_path / "1-2-0002.flac") is None
+
+
+def backend_of(engine_class):
+    @contextmanager
+    def open_backend(name, model, device_id):
+        yield Backend("broken", "a test", lambda n, b, mode: engine_class(model, n, b), 64, "latency")
+
+    return open_backend
+
+
+class Noisy(LLVCEngine):
+    def _collect(self):
+        audio = super()._collect()
+        return audio + 0.3 * audio.std() * torch.randn(audio.shape)
+
+
+class Late(LLVCEngine):
+    """A sample behind."""
+
+    def _collect(self):
+        return super()._collect().roll(1, dims=-1)
+
+
+class Clicking(LLVCEngine):
+    """Wrong by a little where a chunk begins."""
+
+    def _collect(self):
+        audio = super()._collect().clone()
+        audio[:, 0] += 0.01
+        return audio
+
+
+@pytest.mark.parametrize(
+    "engine, found",
+    [(Noisy, "token accuracy"), (Late, "token accuracy"), (Clicking, "error at chunk borders")],
+)
+def test_a_broken_backend_is_found(folders, tmp_path, capsys, engine, found):
+    torch.manual_seed(0)
+    argv = options(folders, tmp_path, "--chunk_factors", "1", "--max_wer", "1000", "--min_similarity", "0")
+    assert main([*argv, "--min_token_accuracy", "99.9"], backend_of(engine)) == MISSED
+    printed = capsys.readouterr().out
+    assert re.search(f"missed: stream n=1: {found}", printed), printed
+
+
+def summary(**changes):
+    good = {"token_accuracy": 99.0, "similarity_target": 80.0, "similarity_source": 50.0, "wer_source": 1.0}
+    good |= {"wer_text": None, "border_rms": 1e-7, "elsewhere_rms": 1e-7}
+    targets = {"min_similarity": 70.0, "max_wer": 3.0, "min_token_accuracy": 95.0}
+    return {"targets": targets, "modes": [{"mode": "offline", "summary": good | changes}]}
+
+
+@pytest.mark.parametrize(
+    "changes, expected",
+    [
+        ({}, None),
+        ({"token_accuracy": 95.0}, "token accuracy 95.0% is not above 95%"),
+        ({"token_accuracy": None}, "token accuracy not measured"),
+        ({"similarity_target": 69.9}, "speaker similarity"),
+        ({"similarity_source": 81.0}, "nearer to the source"),
+        ({"wer_source": 3.0}, "WER against the source 3.0%"),
+        ({"wer_text": 40.0}, "WER against the text 40.0%"),  # real text counts for more
+        ({"wer_source": None}, "not measured"),
+        ({"border_rms": 1e-3}, "chunk borders"),
+    ],
+)
+def test_targets(changes, expected):
+    lines = missed(summary(**changes))
+    assert (lines == []) if expected is None else (len(lines) == 1 and expected in lines[0]), lines
+
+
+def test_targets_that_are_met(folders, report, tmp_path):
+    """The bundled voice is nearer to what it said itself than to the sources."""
+    (tmp_path / "said").mkdir()
+    for path in (report[1] / "audio").glob("*_converted.wav"):
+        shutil.copy(path, tmp_path / "said")
+    argv = options(folders, tmp_path / "out", "--chunk_factors", "--max_wer", "1000")
+    assert main([*argv, "--target", str(tmp_path / "said")]) == MET
+
+
+@pytest.mark.parametrize(
+    "change, complaint",
+    [
+        (("--input", "nowhere"), "no such folder"),
+        (("--target", "nowhere"), "no such folder"),
+        (("--checkpoint", "nowhere.pth"), "nowhere.pth"),
+        (("--config", "nowhere.json"), "nowhere.json"),
+        (("--backend", "ttnn"), "use --backend cpu"),
+    ],
+)
+def test_one_line_says_what_is_wrong(folders, tmp_path, capsys, change, complaint):
+    assert main([*options(folders, tmp_path / "out"), *change]) == FAILED
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ") and complaint in printed.err and "Traceback" not in printed.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_folders(folders, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main([*options(folders, tmp_path / "out"), "--input", str(tmp_path / "empty")]) == FAILED
+    assert "no audio files" in capsys.readouterr().err
+    (tmp_path / "silent").mkdir()
+    soundfile.write(tmp_path / "silent" / "a.wav", torch.zeros(16000).numpy(), 16000)
+    assert main([*options(folders, tmp_path / "out"), "--target", str(tmp_path / "silent")]) == FAILED
+    assert "no speech found" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_inputs_are_not_overwritten(folders, capsys):
+    assert main(options(folders, folders / "in")) == FAILED
+    assert "would overwrite" in capsys.readouterr().err
+    assert sorted(path.name for path in (folders / "in").iterdir()) == ["a.txt", "a.wav", "b.wav"]
+
+
+@pytest.mark.parametrize(
+    "option", ["--max_wer=-1", "--max_wer=few", "--min_similarity=nan", "--seconds=0", "--chunk_factors=0"]
+)
+def test_bad_options(folders, tmp_path, option):
+    with pytest.raises(SystemExit) as stopped:
+        main([*options(folders, tmp_path), option])
+    assert stopped.value.code == 2

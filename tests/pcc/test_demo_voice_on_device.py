@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The bundled voice on the device: trained weights and real speech, so activations as they really are."""
+
+import pytest
+import torch
+from support.blocks import golden, on_device, pcc
+
+from demo.cli import BUNDLED_CHECKPOINT
+from demo.convert import convert_offline, timed_chunks
+from demo.metrics import token_accuracy
+from reference.checkpoint import load_model
+from reference.streaming import ChunkedStream
+from ttnn_llvc import TtLLVC
+
+START, SAMPLES = 8000, 3000  # voiced
+
+
+@on_device
+@pytest.mark.parametrize("chunk_factor", [None, 1])
+def test_bundled_voice(device, chunk_factor):
+    config = golden("llvc").model.config
+    model = load_model(BUNDLED_CHECKPOINT, config)
+    audio = torch.from_numpy(golden("llvc").arrays["audio"])[START : START + SAMPLES]
+    network = TtLLVC.from_reference(device, model)
+    with ChunkedStream(network.engine(chunk_factor or 4, 1, "latency")) as stream:
+        convert = convert_offline if chunk_factor is None else timed_chunks
+        converted, _ = convert(stream, audio)
+    with torch.inference_mode():
+        expected = model(audio[None, None])[0, 0]
+    assert pcc(converted, expected) >= 0.999
+    assert token_accuracy(converted, expected, config.L) > 95
