@@ -182,6 +182,6 @@ def _plot_utterance(path, signals, converted, reference):
         error = (samples - reference)[: len(reference) // window * window].reshape(-1, window)
         decibels = 20 * np.log10(np.sqrt(np.mean(np.square(error.double().numpy()), axis=1)) + 1e-9)
         axes[-1].plot(np.arange(len(decibels)) * window / SAMPLE_RATE, decibels, linewidth=0.8, label=mode)
-    axes[-1].set(xlabel="seconds", ylabel="error, dBFS")
+    axes[-1].set(xlabel="seconds", ylabel="error, dBFS", xlim=(0, len(reference) / SAMPLE_RATE))
     axes[-1].legend(loc="upper right", ncols=len(converted))
     save(figure, path)
