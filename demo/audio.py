@@ -35,6 +35,16 @@ def find_audio_files(folder):
     return sorted(p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 
+def required_audio_files(folder):
+    """find_audio_files of a folder that must hold some. AudioError if it does not."""
+    if not Path(folder).is_dir():
+        raise AudioError(f"{folder}: no such folder; name a folder of audio files")
+    files = find_audio_files(folder)
+    if not files:
+        raise AudioError(f"{folder}: no audio files in this folder")
+    return files
+
+
 def read_audio(path, sample_rate):
     """Reads an audio file: float32 samples [N] at sample_rate (Hz), the mean of its channels.
 

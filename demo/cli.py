@@ -289,17 +289,21 @@ def run(args):
     return 1 if failed else 0
 
 
-def main(argv=None):
-    """Runs the demo with these arguments, the command line's by default; returns the exit code."""
+def exit_code(program):
+    """What program() returns; where the cause of an error lies with the user, 1 and one line on stderr."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file name may be no text
-    args = parse_args(argv)
     try:
-        return run(args)
+        return program()
     except LLVCError as error:
         message = one_line(error)
     except OSError as error:
         message = one_line(f"{error.filename}: {error.strerror}" if error.filename else error)
     print(f"error: {message}", file=sys.stderr)
     return 1
+
+
+def main(argv=None):
+    """Runs the demo with these arguments, the command line's by default; returns the exit code."""
+    return exit_code(lambda: run(parse_args(argv)))

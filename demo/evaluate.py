@@ -26,13 +26,16 @@ from reference.errors import LLVCError, one_line
 from reference.streaming import ChunkedStream
 
 from . import metrics
-from .audio import AudioError, find_audio_files, read_audio
+from .audio import read_audio, required_audio_files
 from .backend import BACKENDS, open_backend
-from .cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, Parser, count, locate
+from .cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, Parser, count, exit_code, locate
 from .convert import convert_offline, stream_figures, timed_chunks
+from .judges import RECOGNISERS, SAMPLE_RATE, JudgeError, SpeakerEncoder, mean_voice, similarity, word_error_rate
+from .report import table, write_report
 
 PACKAGES = ("torch", "numpy", "resemblyzer", "jiwer", "pocketsphinx", "ttnn")
-MET, FAILED, MISSED = 0, 1, 3  # exit codes; 2 is for wrong options
+OF_ONE_UTTERANCE = ("utterance", "seconds", "words", "wer_source", "wer_text")  # figures that have no mean
+MET, MISSED = 0, 3  # exit codes; 1 is for errors, 2 for wrong options
 
 
 class EvaluationError(LLVCError):
@@ -74,7 +77,7 @@ def parse_args(argv=None):
     add("--target", type=Path, required=True, metavar="FOLDER", help="speech of the target voice")
     add("--output", type=Path, default=Path("evaluation"), metavar="FOLDER", help="where the report goes")
     add("--chunk_factors", type=count(1), nargs="*", default=[1, 2, 4], metavar="N", help="streams to evaluate")
-    add("--recogniser", choices=("pocketsphinx", "whisper"), default="pocketsphinx", help="what counts the words")
+    add("--recogniser", choices=RECOGNISERS, default="pocketsphinx", help="what counts the words")
     add("--seconds", type=duration, metavar="S", help="only the first seconds of each file")
     add("--min_similarity", type=percentage, default=70.0, metavar="PERCENT", help="speaker similarity to the target")
     add("--max_wer", type=percentage, default=3.0, metavar="PERCENT", help="word error rate")
@@ -97,15 +100,11 @@ def duration(text):
 
 
 def read_utterances(args, sample_rate):
-    """([Utterance] of the input folder, [(path, samples)] of the target folder). LLVCError if one has none."""
+    """([Utterance] of the input folder, {path in it: samples} of the target folder). LLVCError if one has none."""
     files = {}
     for name in ("input", "target"):
         folder = getattr(args, name)
-        if not folder.is_dir():
-            raise EvaluationError(f"{folder}: no such folder; name one with --{name}")
-        files[name] = find_audio_files(folder)
-        if not files[name]:
-            raise AudioError(f"{folder}: no audio files in this folder")
+        files[name] = required_audio_files(folder)
         if any(args.output.resolve() in path.resolve().parents for path in files[name]):
             raise EvaluationError(f"{args.output}: holds files of {folder} and would overwrite some; name another")
     limit = None if args.seconds is None else round(args.seconds * sample_rate)
@@ -166,26 +165,6 @@ def mode_name(chunk_factor):
     return "offline" if chunk_factor is None else f"stream n={chunk_factor}"
 
 
-def judge_voice(encoder, converted, utterance, target_embeddings):
-    """Similarities in percent: of converted to the target voice and to the source, and of source to target.
-
-    The target voice is the mean of the target folder's files, without one that holds the utterance itself.
-    """
-    from .judges import JudgeError, mean_voice, similarity
-
-    try:
-        source, own = encoder.embed(utterance.audio), encoder.embed(converted)
-    except JudgeError as error:
-        raise EvaluationError(f"{utterance.name}: {error}") from None
-    others = [e for path, e in target_embeddings.items() if str(path) != utterance.name]
-    target = mean_voice(others or list(target_embeddings.values()))
-    return {
-        "similarity_target": 100 * similarity(own, target),
-        "similarity_source": 100 * similarity(own, source),
-        "similarity_source_target": 100 * similarity(source, target),
-    }
-
-
 def compare(converted, reference, offline, frame_len, chunk_len):
     """Figures of one utterance that need no judge; `offline` and `chunk_len` are None for offline conversion itself."""
     figures = {
@@ -214,17 +193,22 @@ class Evaluation:
     """
 
     def __init__(self, model, utterances, targets, judges, sample_rate):
-        from .judges import JudgeError
-
         self.model, self.utterances, self.judges, self.sample_rate = model, utterances, judges, sample_rate
         self.references = [reference_output(model, u.audio) for u in utterances]
         self.heard = [judges.recogniser(u.audio) for u in tqdm(utterances, desc="words", unit="file", leave=False)]
-        self.voices = {}
-        for path, samples in targets.items():
-            try:
-                self.voices[path] = judges.encoder.embed(samples)
-            except JudgeError as error:
-                raise EvaluationError(f"target {path}: {error}") from None
+        self.sources = [self._voice(u.audio, u.name) for u in utterances]
+        voices = {str(path): self._voice(samples, f"target {path}") for path, samples in targets.items()}
+        # The target voice, for each utterance without the file that holds the utterance itself.
+        self.targets = []
+        for utterance in utterances:
+            others = [voice for name, voice in voices.items() if name != utterance.name]
+            self.targets.append(mean_voice(others or list(voices.values())))
+
+    def _voice(self, samples, name):
+        try:
+            return self.judges.encoder.embed(samples)
+        except JudgeError as error:
+            raise EvaluationError(f"{name}: {error}") from None
 
     def mode(self, backend, chunk_factor, offline):
         """Figures of one way to convert -> (figures, [samples [N]]); `offline` is what offline conversion gave."""
@@ -232,40 +216,45 @@ class Evaluation:
         rows = [
             self._utterance(i, converted, offline and offline[i], chunk_factor) for i, converted in enumerate(outputs)
         ]
-        summary = {name: mean_of(rows, name) for name in rows[0] if name not in ("utterance", "seconds", "words")}
+        summary = {name: mean_of(rows, name) for name in rows[0] if name not in OF_ONE_UTTERANCE}
         for name in ("max_error", "max_error_to_offline"):
             if name in summary:
                 summary[name] = max(row[name] for row in rows)
         summary |= self._word_error_rates([row["words"] for row in rows])
-        figures = {"mode": mode_name(chunk_factor), "summary": summary | speed, "utterances": rows}
-        figures["summary"]["tokens_per_s"] = speed["rtf"] and self.sample_rate / self.model.config.L / speed["rtf"]
-        return figures | {"chunk_ms": chunk_ms}, outputs
+        summary |= speed
+        summary["tokens_per_s"] = speed["rtf"] and self.sample_rate / self.model.config.L / speed["rtf"]
+        name = mode_name(chunk_factor)
+        return {"mode": name, "summary": summary, "utterances": rows, "chunk_ms": chunk_ms}, outputs
 
     def controls(self):
         """What the recogniser makes of the sources and of the aligned targets: its own errors."""
         aligned = [i for i, u in enumerate(self.utterances) if u.target is not None]
-        words = {i: self.judges.recogniser(self.utterances[i].target) for i in aligned}
+        words = [self.judges.recogniser(self.utterances[i].target) for i in aligned]
         return {
             "source_words": self.heard,
             "source": self._word_error_rates(self.heard),
-            "target": self._word_error_rates(list(words.values()), aligned) if aligned else None,
+            "target": self._word_error_rates(words, aligned) if aligned else None,
         }
 
     def _utterance(self, index, converted, offline, chunk_factor):
         utterance, config = self.utterances[index], self.model.config
         if not torch.isfinite(converted).all():
             raise EvaluationError(f"{utterance.name}: the converted audio is not finite; check the checkpoint")
-        chunk_len = chunk_factor and chunk_factor * config.dec_chunk_size * config.L
+        chunk_len = chunk_factor and chunk_factor * config.chunk_len
         row = {"utterance": utterance.name, "seconds": len(converted) / self.sample_rate}
         row |= compare(converted, self.references[index], offline, config.L, chunk_len)
-        row |= judge_voice(self.judges.encoder, converted, utterance, self.voices)
+        row |= self._similarities(index, self._voice(converted, utterance.name))
         row["words"] = self.judges.recogniser(converted)
         return row | self._word_error_rates([row["words"]], [index])
 
+    def _similarities(self, index, voice):
+        """In percent: of the converted voice to target and source, and of source to target."""
+        source, target = self.sources[index], self.targets[index]
+        pairs = {"target": (voice, target), "source": (voice, source), "source_target": (source, target)}
+        return {f"similarity_{name}": 100 * similarity(*pair) for name, pair in pairs.items()}
+
     def _word_error_rates(self, words, indices=None):
         """Of the words of these utterances, all by default, against those of the source and the reference texts."""
-        from .judges import word_error_rate
-
         indices = range(len(self.utterances)) if indices is None else indices
         texts = [(self.utterances[i].text, w) for i, w in zip(indices, words, strict=True)]
         texts = [(text, w) for text, w in texts if text is not None]
@@ -340,41 +329,34 @@ def missed(figures):
     return lines
 
 
-def show(value, digits=1):
-    """A figure for people."""
-    return "not measured" if value is None else f"{value:.{digits}f}"
+def show(value):
+    """A percentage for people."""
+    return "not measured" if value is None else f"{value:.1f}"
+
+
+def open_judges(recogniser):
+    """The judges, with the recogniser of that name. EvaluationError if a package is missing."""
+    try:
+        return Judges(SpeakerEncoder(), RECOGNISERS[recogniser]())
+    except ImportError as error:
+        message = f"{one_line(error)}; the evaluation needs all of requirements.txt: pip install -r requirements.txt"
+        raise EvaluationError(message) from None
 
 
 def main(argv=None, open_backend=open_backend):
     """Evaluates with these arguments, the command line's by default; returns the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    args = parse_args(argv)
-    try:
-        return run(args, open_backend)
-    except LLVCError as error:
-        message = one_line(error)
-    except ImportError as error:
-        message = f"{one_line(error)}; the evaluation needs all of requirements.txt: pip install -r requirements.txt"
-    except OSError as error:
-        message = one_line(f"{error.filename}: {error.strerror}" if error.filename else error)
-    print(f"error: {message}", file=sys.stderr)
-    return FAILED
+    return exit_code(lambda: run(parse_args(argv), open_backend))
 
 
 def run(args, open_backend):
     """Does what the options say; returns the exit code. LLVCError if nothing could be done."""
-    from .judges import RECOGNISERS, SAMPLE_RATE, SpeakerEncoder
-    from .report import table, write_report
-
     args.config = locate(args.config)
     config, sample_rate = load_config(args.config)
     if sample_rate != SAMPLE_RATE:
         raise EvaluationError(f"{args.config}: the models that judge speech take {SAMPLE_RATE} Hz, not {sample_rate}")
     model = load_model(args.checkpoint, config)
     utterances, targets = read_utterances(args, sample_rate)
-    judges = Judges(SpeakerEncoder(), RECOGNISERS[args.recogniser]())
+    judges = open_judges(args.recogniser)
     torch.set_num_threads(1)  # as the demo's streams, so that speeds compare
     with open_backend(args.backend, model, args.device_id) as backend:
         figures, audio, references = evaluate(backend, model, utterances, targets, judges, args, sample_rate)

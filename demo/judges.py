@@ -2,13 +2,15 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Models that judge speech: whose voice it is, and which words it says. All take samples [N] at 16 kHz."""
+"""Models that judge speech: whose voice it is, and which words it says. All take samples [N] at 16 kHz.
+
+Their packages are imported where they are used, so that a missing one can be told in one line.
+"""
 
 import importlib.metadata
 import re
 import warnings
 
-import jiwer
 import numpy as np
 
 from reference.errors import LLVCError
@@ -23,13 +25,12 @@ class JudgeError(LLVCError):
 class SpeakerEncoder:
     """Resemblyzer's built-in model (Wan et al., 2018): an embedding of a voice."""
 
-    name = f"Resemblyzer {importlib.metadata.version('resemblyzer')}"
-
     def __init__(self):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of packages it is written for
             from resemblyzer import VoiceEncoder, preprocess_wav
 
+        self.name = f"Resemblyzer {importlib.metadata.version('resemblyzer')}"
         self._preprocess = preprocess_wav
         self._model = VoiceEncoder("cpu", verbose=False)
 
@@ -109,6 +110,8 @@ def word_error_rate(references, hypotheses):
 
     None if the references hold no words.
     """
+    import jiwer
+
     pairs = [(normalised(r), normalised(h)) for r, h in zip(references, hypotheses, strict=True)]
     if not any(reference for reference, _ in pairs):
         return None

@@ -4,8 +4,8 @@
 
 """Weights that turn the network into a wire: audio passes unchanged but for the final tanh.
 
-A network at its published sizes that needs no training: it lets latency and alignment be measured, and the demo
-run before any voice is there. `python -m reference.passthrough FILE` writes checkpoints/passthrough.safetensors.
+A network at its published sizes that needs no training, by which latency and alignment can be measured.
+`python -m reference.passthrough FILE.safetensors` writes its weights to a file.
 """
 
 import sys

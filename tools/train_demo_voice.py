@@ -24,17 +24,17 @@ import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
 from loguru import logger  # noqa: E402
 
-from demo.audio import find_audio_files, read_audio, write_audio  # noqa: E402
+from demo.audio import read_audio, required_audio_files, write_audio  # noqa: E402
+from demo.cli import BUNDLED_CHECKPOINT, exit_code  # noqa: E402
 from demo.files import replacing  # noqa: E402
 from reference.config import load_config  # noqa: E402
-from reference.errors import LLVCError, one_line  # noqa: E402
+from reference.errors import LLVCError  # noqa: E402
 from tools.demo_voice.speech import make_pairs, recording_jobs, synthesiser_jobs  # noqa: E402
 from tools.demo_voice.target import SAMPLE_RATE, Analysis, Speaker, TargetVoice, to_target  # noqa: E402
 from tools.demo_voice.training import Training, plot_log  # noqa: E402
 
 CONFIG = ROOT / "experiments/llvc/config.json"
 VOICE = ROOT / "tools/demo_voice/voice.json"
-CHECKPOINT = ROOT / "checkpoints/demo_voice.safetensors"
 
 
 def make_data(args):
@@ -89,9 +89,13 @@ def export(args):
 def make_target(args):
     """What the network should make of each file under --input, as the signal processing makes it."""
     voice = TargetVoice.load(VOICE)
-    for source in find_audio_files(args.input):
+    for source in required_audio_files(args.input):
         analysis = Analysis.of(read_audio(source, SAMPLE_RATE).numpy())
-        y = to_target(analysis, Speaker.of([analysis], voice), voice)
+        try:
+            speaker = Speaker.of([analysis], voice)
+        except LLVCError as error:
+            raise LLVCError(f"{source}: {error}") from None
+        y = to_target(analysis, speaker, voice)
         write_audio(args.out / source.relative_to(args.input), torch.from_numpy(y).float(), SAMPLE_RATE)
 
 
@@ -126,7 +130,7 @@ def main():
     exporting = commands.add_parser("export", help="write the best weights as a checkpoint")
     exporting.set_defaults(run_command=export)
     exporting.add_argument("--run", type=Path, required=True)
-    exporting.add_argument("--out", type=Path, default=CHECKPOINT)
+    exporting.add_argument("--out", type=Path, default=BUNDLED_CHECKPOINT)
 
     target = commands.add_parser("target", help="convert files by signal processing instead of the network")
     target.set_defaults(run_command=make_target)
@@ -134,12 +138,7 @@ def main():
     target.add_argument("--out", type=Path, required=True)
 
     args = parser.parse_args()
-    try:
-        args.run_command(args)
-    except (LLVCError, OSError) as error:
-        logger.error(one_line(error))
-        return 1
-    return 0
+    return exit_code(lambda: args.run_command(args)) or 0
 
 
 if __name__ == "__main__":

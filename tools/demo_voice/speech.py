@@ -14,7 +14,7 @@ import soundfile
 import torch
 import torchaudio
 
-from demo.audio import find_audio_files, read_audio
+from demo.audio import read_audio, required_audio_files
 
 from .target import SAMPLE_RATE, Analysis, Speaker, to_target
 
@@ -32,13 +32,13 @@ RMS = 0.08
 
 @dataclass
 class SpeakerJob:
-    """One speaker: where the recordings are, or the command and sentences that make them."""
+    """One speaker: where the recordings are, and how fast they are played, or the commands that make them."""
 
     name: str
     split: str
     recordings: list = field(default_factory=list)
     speed: float = 1.0
-    commands: list = field(default_factory=list)  # each writes the file that follows it
+    commands: list = field(default_factory=list)  # each without the name of the file that it writes, its last word
 
 
 def sentences():
@@ -63,7 +63,6 @@ def synthesiser_jobs(sentences_per_voice, rng):
         jobs.append(_job(f"espeak-{variant}", commands))
     english = [text for language, text in texts if language.startswith("en")]
     for voice in FLITE_VOICES:
-        # flite reads every sentence alike: twice as many make no sense beyond its numbers.
         lines = [f"{rng.choice(english)} {rng.randint(0, 999999)}." for _ in range(sentences_per_voice)]
         jobs.append(_job(f"flite-{voice}", [["flite", "-voice", voice, "-t", line, "-o"] for line in lines]))
     return jobs
@@ -79,7 +78,7 @@ def recording_jobs(folder, copies, valid, rng):
     Each recording is used `copies` times, once as it is and then at other speeds.
     """
     jobs = {}
-    for path in find_audio_files(folder):
+    for path in required_audio_files(folder):
         speaker = path.parent.name
         split = "valid" if speaker in valid else "train"
         for copy in range(copies if split == "train" else 1):
@@ -97,7 +96,7 @@ def make_pairs(job, voice, folder):
             path = Path(temporary) / f"{number}.wav"
             subprocess.run([*command, str(path)], check=True, capture_output=True)
             paths.append(path)
-        analyses = [Analysis.of(samples) for samples in map(_read(job.speed), paths) if samples is not None]
+        analyses = [Analysis.of(samples) for path in paths if (samples := _read(path, job.speed)) is not None]
     analyses = [a for a in analyses if (a.f0 > 0).mean() > 0.1]
     if not analyses:
         return 0.0
@@ -111,19 +110,16 @@ def make_pairs(job, voice, folder):
     return sum(len(a.samples) for a in analyses) / SAMPLE_RATE
 
 
-def _read(speed):
-    def read(path):
-        samples = read_audio(path, SAMPLE_RATE)
-        if speed != 1.0:
-            samples = torchaudio.functional.resample(samples, round(100 * speed), 100)
-        seconds = len(samples) / SAMPLE_RATE
-        if seconds < UTTERANCE_SECONDS[0]:
-            return None
-        samples = samples[: int(UTTERANCE_SECONDS[1] * SAMPLE_RATE)].double().numpy()
-        rms = np.sqrt(np.mean(samples**2))
-        return samples * RMS / rms if rms > 1e-4 else None
-
-    return read
+def _read(path, speed):
+    """Samples [N] of a file played at a speed, all equally loud; None if they are too short or silent."""
+    samples = read_audio(path, SAMPLE_RATE)
+    if speed != 1.0:
+        samples = torchaudio.functional.resample(samples, round(100 * speed), 100)
+    if len(samples) < UTTERANCE_SECONDS[0] * SAMPLE_RATE:
+        return None
+    samples = samples[: int(UTTERANCE_SECONDS[1] * SAMPLE_RATE)].double().numpy()
+    rms = np.sqrt(np.mean(samples**2))
+    return samples * RMS / rms if rms > 1e-4 else None
 
 
 class Pairs(torch.utils.data.IterableDataset):

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyworld
 
+from reference.errors import LLVCError
+
 SAMPLE_RATE = 16000
 HOP = 80  # samples per analysis frame: WORLD's 5 ms
 WINDOW = 512
@@ -74,10 +76,10 @@ class Speaker:
 
     @classmethod
     def of(cls, analyses, voice):
-        """From one or more utterances. ValueError if they hold no voiced speech."""
+        """From one or more utterances. LLVCError if they hold no voiced speech."""
         pitches = np.concatenate([a.f0[a.f0 > 0] for a in analyses])
         if len(pitches) == 0:
-            raise ValueError("no voiced speech")
+            raise LLVCError("no voiced speech")
         median_f0 = float(np.median(pitches))
         voiced = np.concatenate([a.spectrum[a.f0 > 0] for a in analyses])
         peaks = voiced.max(axis=1)

@@ -8,15 +8,18 @@ import copy
 import json
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import soundfile
 import torch
 import torchaudio
 from loguru import logger
+from matplotlib import pyplot
 from torch.nn import functional as F
 
 from demo.files import replacing
+from demo.plot import save
 from reference.llvc import LLVC
 
 from .speech import Pairs
@@ -25,7 +28,7 @@ from .target import SAMPLE_RATE
 FFT_SIZES = (256, 512, 1024, 2048)
 WARM_UP = 200  # steps
 DECAY = 0.3  # the last share of the steps, in which the learning rate goes to zero
-BANK_RATE = 0.05  # of the learning rate
+BANK_RATE = 0.05  # of the filter bank, as a share of the learning rate
 AVERAGE = 0.999  # of the weights, per step
 VALID_EVERY = 250  # steps
 VALID_UTTERANCES = 4  # per speaker
@@ -97,10 +100,15 @@ def stft_loss(y, target):
     return loss / len(FFT_SIZES)
 
 
+@cache
+def mel_bands(device):
+    """Mel filters [80, bins of a spectrogram of size 1024]."""
+    return torchaudio.functional.melscale_fbanks(513, 0.0, SAMPLE_RATE / 2, 80, SAMPLE_RATE).T.to(device)
+
+
 def mel_loss(y, target):
     """L1 distance of log mel spectra: of what is heard, where half of the STFT's bins lie above 4 kHz."""
-    bands = torchaudio.functional.melscale_fbanks(513, 0.0, SAMPLE_RATE / 2, 80, SAMPLE_RATE).T.to(y.device)
-    have, want = (bands @ spectrogram(x, 1024).square() for x in (y, target))
+    have, want = (mel_bands(y.device) @ spectrogram(x, 1024).square() for x in (y, target))
     return F.l1_loss((have + 1e-3).log(), (want + 1e-3).log())
 
 
@@ -215,11 +223,6 @@ class Training:
 
 def plot_log(run):
     """Draws run/log.jsonl to run/curve.png: the losses in training and on the validation speakers."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     entries = [json.loads(line) for line in (Path(run) / "log.jsonl").read_text().splitlines()]
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
     for axis, name in zip(axes, ("stft", "mel"), strict=True):
@@ -229,5 +232,4 @@ def plot_log(run):
         axis.set(xlabel="step", title=f"{name} loss")
         axis.grid(alpha=0.3)
         axis.legend()
-    figure.savefig(Path(run) / "curve.png", dpi=110)
-    pyplot.close(figure)
+    save(figure, Path(run) / "curve.png")
