@@ -14,14 +14,14 @@ from reference.config import NUM_HEADS, load_config
 from reference.errors import LLVCError
 from reference.server import StreamServer
 from reference.streaming import ChunkedStream, ChunkEngine
-from tt.decoder import TtDecoder
-from tt.encoder import TtEncoder
-from tt.frontend import Framing, TtControl, TtFrontend
-from tt.layout import Layout
 from tt.memory import PLACES, DeviceMemoryError, TallyingOps, memory_errors
-from tt.ops import TILE, Ops
 from tt.runner import MODES, ChunkRunner, make_buffers, release_traces
-from tt.synthesis import TtSynthesis
+from tt.stock.decoder import TtDecoder
+from tt.stock.encoder import TtEncoder
+from tt.stock.frontend import Framing, TtControl, TtFrontend
+from tt.stock.layout import Layout
+from tt.stock.ops import TILE, Ops
+from tt.stock.synthesis import TtSynthesis
 
 # A trace of the published network takes 0.8 MB: room for some forty of them.
 TRACE_REGION_BYTES = 32 * 2**20

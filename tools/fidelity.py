@@ -19,11 +19,11 @@ import torch  # noqa: E402
 import ttnn  # noqa: E402
 from support.blocks import activations, all_move, chunk_of, from_rows, pcc, to_rows  # noqa: E402
 
-from tt.decoder import TtDecoder  # noqa: E402
-from tt.encoder import TtEncoder  # noqa: E402
-from tt.frontend import Framing, TtFrontend  # noqa: E402
-from tt.ops import TILE, Ops, upload  # noqa: E402
-from tt.synthesis import TtSynthesis  # noqa: E402
+from tt.stock.decoder import TtDecoder  # noqa: E402
+from tt.stock.encoder import TtEncoder  # noqa: E402
+from tt.stock.frontend import Framing, TtFrontend  # noqa: E402
+from tt.stock.ops import TILE, Ops, upload  # noqa: E402
+from tt.stock.synthesis import TtSynthesis  # noqa: E402
 from ttnn_llvc import DEVICE_PARAMS  # noqa: E402
 
 CASE = ("llvc", 1, 1)

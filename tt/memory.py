@@ -13,7 +13,7 @@ import ttnn
 
 from reference.errors import LLVCError
 
-from .ops import TILE, Ops
+from .stock.ops import TILE, Ops
 
 # Of each core's L1, for the circular buffers of the largest program. Measured are up to 280 KiB, for eight streams at
 # n = 2; tests/perf compares what it captures.

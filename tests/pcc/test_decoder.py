@@ -16,7 +16,7 @@ from support.blocks import (
     to_rows,
 )
 
-from tt.decoder import TtDecoder
+from tt.stock.decoder import TtDecoder
 
 
 @for_all_cases

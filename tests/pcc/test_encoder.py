@@ -17,7 +17,7 @@ from support.blocks import (
     to_rows,
 )
 
-from tt.encoder import TtEncoder
+from tt.stock.encoder import TtEncoder
 
 
 @for_all_cases

@@ -8,8 +8,8 @@ import torch
 import ttnn
 from support.blocks import BLOCK_PCC, CHUNKS, activations, chunk_of, for_all_cases, from_rows, ops_for
 
-from tt.frontend import Framing, TtFrontend
-from tt.ops import upload
+from tt.stock.frontend import Framing, TtFrontend
+from tt.stock.ops import upload
 
 
 @for_all_cases

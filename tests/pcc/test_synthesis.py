@@ -17,8 +17,8 @@ from support.blocks import (
     to_rows,
 )
 
-from tt.ops import TILE
-from tt.synthesis import TtSynthesis
+from tt.stock.ops import TILE
+from tt.stock.synthesis import TtSynthesis
 
 
 @for_all_cases

@@ -13,9 +13,9 @@ import ttnn
 from support.golden import load_golden
 
 from reference.llvc import LLVC
-from tt.frontend import Control
-from tt.layout import Layout
-from tt.ops import Ops, upload
+from tt.stock.frontend import Control
+from tt.stock.layout import Layout
+from tt.stock.ops import Ops, upload
 from ttnn_llvc import DEVICE_PARAMS
 
 # configuration, chunk factor, batch size; chunks in a row are CHUNKS

@@ -1,0 +1,152 @@
+// SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Who tells whom what: all cores of a group share with all, in the same order as the blocks compute.
+//
+// A core multicasts its part to the same place of every core's buffer, itself included, and behind it, on the same way,
+// the number of the exchange into the flag that it has on every core. When all flags on a core have that number, all
+// parts are there. Nothing is acknowledged: a core can send into exchange k + 1 only when all have sent into k, so none
+// is ever two exchanges ahead, and buffers have room for the exchange under way and the next one. That holds because
+// every core takes part in every exchange.
+
+#pragma once
+
+#include "clock.h"
+#include "memory.h"
+
+constexpr uint32_t SUMS_BYTES = 2 * EXACT_ROW_BYTES;       // of a core in STATS: two rows of a face
+constexpr uint32_t UPPER_FACES_BYTES = TILE_BYTES / 2;     // rows below FACE hold no frames
+constexpr uint32_t SEGMENT_BYTES = PRENET_ROWS * NEW * 4;  // samples that a core's prenet rows are
+constexpr uint32_t SAMPLES_BYTES = SAMPLES * 4;
+
+class Exchange {
+public:
+    // `counter`: a word in L1 that the flags' number is sent from
+    Exchange(uint32_t core, uint64_t everyone, uint32_t counter) : core(core), everyone(everyone), counter(counter) {
+        *words_at(counter) = 0;
+    }
+
+    // `bytes` at `source` to the same address `target` on all cores; source and target are equal modulo 16.
+    void send(uint32_t source, uint32_t target, uint32_t bytes) {
+        noc_async_write_multicast_loopback_src(source, everyone | target, bytes, CORES);
+    }
+
+    // What all cores sent before this is there behind it.
+    void meet() {
+        const uint32_t number = ++*words_at(counter);
+        noc_semaphore_set_multicast_loopback_src(counter, everyone | flag(core), CORES);
+        for (uint32_t other = 0; other < CORES; other++) {
+            noc_semaphore_wait_min(words_at(flag(other)), number);
+        }
+    }
+
+    // Of every lane: `bytes` of this core's tile in `part` to `offset` in the `tiles` of `whole` on all cores. `room`:
+    // tiles that must be free, those of the next exchange too if it is into the same buffer.
+    void gather(uint32_t part, uint32_t whole, uint32_t tiles, uint32_t offset, uint32_t bytes) {
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            cb_reserve_back(whole, lane + 1 < LANES ? 2 * tiles : tiles);
+            cb_wait_front(part, 1);
+            send(get_read_ptr(part), get_write_ptr(whole) + offset, bytes);
+            meet();
+            cb_pop_front(part, 1);
+            cb_push_back(whole, tiles);
+        }
+    }
+
+    const uint32_t core;
+
+private:
+    static uint32_t flag(uint32_t of) { return get_semaphore(of); }
+
+    const uint64_t everyone;
+    const uint32_t counter;
+};
+
+inline void share_sums(Exchange& exchange) {
+    constexpr uint32_t PER_FACE = EXACT_FACE_BYTES / SUMS_BYTES;
+    const uint32_t left_face = exchange.core / PER_FACE * 2;
+    const uint32_t offset = left_face * EXACT_FACE_BYTES + exchange.core % PER_FACE * SUMS_BYTES;
+    exchange.gather(PART_EXACT, STATS, 1, offset, SUMS_BYTES);
+}
+
+inline void share_frames(Exchange& exchange) {
+    exchange.gather(PART, GATHERED, CORES, exchange.core * TILE_BYTES, UPPER_FACES_BYTES);
+}
+
+inline void share_windows(Exchange& exchange) {
+    for (uint32_t lane = 0; lane < LANES; lane++) {  // as deep as there are lanes: emptied long before the next window
+        cb_reserve_back(GATHERED_WINDOWS, CORES);
+        cb_wait_front(PART, 1);
+        const uint32_t target = get_write_ptr(GATHERED_WINDOWS) + exchange.core * TILE_BYTES;
+        exchange.send(get_read_ptr(PART), target, TILE_BYTES);
+        exchange.meet();
+        cb_pop_front(PART, 1);
+        cb_push_back(GATHERED_WINDOWS, CORES);
+    }
+}
+
+// The prenet's samples, a lane's in a row at `samples`, and from there the 48 of every frame.
+inline void exchange_frontend(Exchange& exchange, uint32_t samples) {
+    const uint32_t segment = exchange.core % PRENET_CORES;
+    for (uint32_t turn = 0; turn < PRENET_TURNS; turn++) {
+        const uint32_t lane = (exchange.core + turn * CORES) / PRENET_CORES % LANES;
+        cb_wait_front(PART_EXACT, 1);
+        const uint32_t target = samples + lane * SAMPLES_BYTES + segment * SEGMENT_BYTES;
+        for (uint32_t row = 0; row < PRENET_ROWS; row++) {
+            const uint32_t right_face_row = get_read_ptr(PART_EXACT) + EXACT_FACE_BYTES + row * EXACT_ROW_BYTES;
+            exchange.send(right_face_row + EXACT_ROW_BYTES - NEW * 4, target + row * NEW * 4, NEW * 4);
+        }
+        noc_async_writes_flushed();
+        cb_pop_front(PART_EXACT, 1);
+    }
+    exchange.meet();
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        cb_reserve_back(FRAMED, 2);
+        constexpr uint32_t FACES[] = {0, EXACT_FACE_BYTES, EXACT_TILE_BYTES};
+        for (uint32_t hop = 0; hop < 3; hop++) {
+            const uint64_t first = get_noc_addr(samples + lane * SAMPLES_BYTES + hop * EXACT_ROW_BYTES);
+            noc_async_read(first, get_write_ptr(FRAMED) + FACES[hop], FRAMES * EXACT_ROW_BYTES);
+        }
+        noc_async_read_barrier();
+        cb_push_back(FRAMED, 2);
+    }
+}
+
+inline void exchange_encoder(Exchange& exchange) {
+    for (uint32_t layer = 0; layer < LAYERS; layer++) {
+        share_sums(exchange);
+        share_frames(exchange);  // input of the pointwise convolution
+        share_sums(exchange);
+    }
+}
+
+inline void exchange_decoder(Exchange& exchange) {
+    share_frames(exchange);  // encoder output
+    for (uint32_t layer = 0; layer < DECODER_LAYERS; layer++) {
+        share_windows(exchange);
+        share_frames(exchange);  // heads of self-attention
+        share_sums(exchange);
+        share_frames(exchange);  // input of the queries
+        share_frames(exchange);  // heads of cross-attention
+        share_sums(exchange);
+        share_frames(exchange);  // input of the feed-forward network
+        share_frames(exchange);  // its hidden layer
+        share_sums(exchange);
+    }
+}
+
+// `page`: where a lane's samples go, known to the core that writes them.
+template <class Page>
+inline void exchange_synthesis(Exchange& exchange, Page page) {
+    share_frames(exchange);  // decoder output
+    exchange.gather(PART_EXACT, SUMMANDS, CORES / 4, exchange.core * EXACT_FACE_BYTES, EXACT_FACE_BYTES);
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        cb_wait_front(PART_EXACT, 1);
+        if (exchange.core == lane) {
+            noc_async_write(get_read_ptr(PART_EXACT), page(lane), FRAMES * EXACT_ROW_BYTES);
+            noc_async_writes_flushed();
+        }
+        cb_pop_front(PART_EXACT, 1);
+    }
+}

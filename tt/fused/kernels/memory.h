@@ -1,0 +1,30 @@
+// SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Where frames lie in memory, for the kernels that move them.
+//
+// A frame is 32 channels: 16 in each of two halves. In a tile a half is a column of faces, in the state a run of rows,
+// and a row of either has the 16 channels side by side. So frames that follow each other are one piece of memory in
+// both, per half (and per face), and a shift in time is a copy from another address.
+
+#pragma once
+
+#include "layout.h"
+
+#include "api/dataflow/dataflow_api.h"
+
+constexpr uint32_t ROW_BYTES = 2 * FACE;  // a frame's channels of one half, bfloat16
+constexpr uint32_t FACE_BYTES = ROW_BYTES * FACE;
+constexpr uint32_t TILE_BYTES = 4 * FACE_BYTES;
+constexpr uint32_t EXACT_ROW_BYTES = 4 * FACE;  // float32
+constexpr uint32_t EXACT_FACE_BYTES = EXACT_ROW_BYTES * FACE;
+constexpr uint32_t EXACT_TILE_BYTES = 4 * EXACT_FACE_BYTES;
+
+using Words = volatile tt_l1_ptr uint32_t*;
+inline Words words_at(uint32_t address) { return reinterpret_cast<Words>(address); }
+
+// This core's clean rows, for frames that do not exist.
+inline void copy_zeros(uint32_t target, uint32_t frames) {
+    noc_async_read(get_noc_addr(MEM_ZEROS_BASE), target, frames * ROW_BYTES);
+}

@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// Brings samples in and keeps the streams' state. Runtime arguments: this core's number, the input, the number of the
+// group's first stream, the state, the number of its first page (in DRAM), scratch.
+
+#include "state.h"
+
+void kernel_main() {
+    const uint32_t core = get_arg_val<uint32_t>(0);
+    constexpr auto input_args = TensorAccessorArgs<0>();
+    const auto input = TensorAccessor(input_args, get_arg_val<uint32_t>(1));
+    const uint32_t first_stream = get_arg_val<uint32_t>(2);
+    const uint32_t states = get_arg_val<uint32_t>(3);
+    const uint32_t first_page = get_arg_val<uint32_t>(4);
+    const uint32_t scratch = get_arg_val<uint32_t>(5);
+    constexpr auto state_args = TensorAccessorArgs<input_args.next_compile_time_args_offset()>();
+
+    auto state_of = [&](uint32_t stream) {
+        if constexpr (STATE_IN_DRAM) {  // a page per stream and core
+            return TensorAccessor(state_args, states).get_noc_addr(first_page + stream * CORES + core);
+        } else {
+            return get_noc_addr(states + stream * STATE_BYTES);
+        }
+    };
+    mark();
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        for (uint32_t window = 0; window < WINDOWS; window++) {
+            auto page = [&](uint32_t lane) {
+                return input.get_noc_addr((first_stream + round * LANES + lane) * WINDOWS + window);
+            };
+            Stream streams[LANES];
+            for (uint32_t lane = 0; lane < LANES; lane++) {
+                streams[lane] = read_stream(state_of(round * LANES + lane), page(lane), scratch + lane * SCRATCH_BYTES);
+            }
+            if constexpr (has(FRONTEND)) {
+                push_rows(core, streams, page);
+            }
+            if constexpr (has(ENCODER)) {
+                keep_encoder_past(streams);
+            }
+            if constexpr (has(DECODER)) {
+                keep_decoder_past(streams, core >= CORES / 2);
+            }
+            if constexpr (has(SYNTHESIS)) {
+                keep_masked_past(streams);
+            }
+            for (uint32_t lane = 0; lane < LANES; lane++) {
+                write_stream(streams[lane]);
+            }
+            noc_async_write_barrier();  // before the next window reads it
+        }
+    }
+    mark();
+}

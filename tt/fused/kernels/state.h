@@ -1,0 +1,306 @@
+// SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// All that a core keeps of its streams from window to window, and the samples and words that come for them.
+//
+// The words say of every stream whether it starts, pauses or ends with this window, so that nothing of a program's
+// arguments has to change. Only this kernel reads them: a stream that starts finds zeros where its past would be, one
+// that pauses is converted like all others, but nothing of it is written.
+
+#pragma once
+
+#include "clock.h"
+#include "memory.h"
+
+// A lane's stream in this window.
+struct Stream {
+    uint64_t state;    // NoC address
+    uint32_t number;   // of the window since the stream's start
+    uint32_t frames;   // that are there, 0 if the stream pauses
+    bool starts;
+    uint32_t scratch;  // L1 address: the words, and room for past frames while they move
+
+    bool moves() const { return frames > 0; }
+};
+
+constexpr uint32_t most(uint32_t a, uint32_t b) { return a > b ? a : b; }
+constexpr uint32_t SCRATCH_WORDS = 64;  // of the window's words and of the state's
+constexpr uint32_t SCRATCH_BYTES = 2 * SCRATCH_WORDS + OVERLAP * FRAME_BYTES;
+
+// Reads what is known of a lane's stream; `page`: what came for its window.
+inline Stream read_stream(uint64_t state, uint64_t page, uint32_t scratch) {
+    noc_async_read(page + (PAGE - WORDS) * 4, scratch, WORDS * 4);
+    noc_async_read(state, scratch + SCRATCH_WORDS, WORDS * 4);
+    noc_async_read_barrier();
+    const Words words = words_at(scratch);
+    const bool starts = words[WORD_STARTS] != 0;
+    return {
+        .state = state,
+        .number = starts ? 0 : *words_at(scratch + SCRATCH_WORDS),
+        .frames = words[WORD_FRAMES],
+        .starts = starts,
+        .scratch = scratch,
+    };
+}
+
+// Counts the window.
+inline void write_stream(const Stream& stream) {
+    if (stream.moves()) {
+        *words_at(stream.scratch + SCRATCH_WORDS) = stream.number + 1;
+        noc_async_write(stream.scratch + SCRATCH_WORDS, stream.state, WORDS * 4);
+    }
+}
+
+// Frontend ------------------------------------------------------------------------------------------------------------
+
+constexpr uint32_t FAR_BELOW_ZERO = 0xC61C4000;  // -1e4 in float32
+
+// Keeps the prenet's gates shut where the rows of a stream's start hold samples before it: they stay zero in every
+// block, as the zero contexts of the published network do. Only the first core's rows reach back so far.
+inline void shut_gates(uint32_t tile, bool shut) {
+    const Words gates = words_at(tile);
+    const uint32_t value = shut ? FAR_BELOW_ZERO : 0;
+    if (gates[0] == value) {
+        return;
+    }
+    constexpr uint32_t FACE_WORDS = FACE * FACE;
+    for (uint32_t row = 0; row < FIELD / NEW && row < PRENET_ROWS; row++) {
+        for (uint32_t sample = 0; sample < FIELD - NEW * row; sample++) {
+            gates[sample / FACE * FACE_WORDS + row * FACE + sample % FACE] = value;
+        }
+    }
+}
+
+// This core's rows of samples, of each lane that it has a part of. `page(lane)`: what came for the lane's window
+template <class Page>
+inline void push_rows(uint32_t core, const Stream* streams, Page page) {
+    const uint32_t segment = core % PRENET_CORES;
+    for (uint32_t turn = 0; turn < PRENET_TURNS; turn++) {
+        const uint32_t lane = (core + turn * CORES) / PRENET_CORES % LANES;
+        cb_reserve_back(ROWS, 1);
+        cb_reserve_back(ROWS_EXACT, 1);
+        cb_reserve_back(SHUT, 1);
+        for (uint32_t row = 0; row < PRENET_ROWS; row++) {
+            const uint64_t samples = page(lane) + (segment * PRENET_ROWS + row) * NEW * 4;
+            const uint32_t target = get_write_ptr(ROWS) + row * EXACT_ROW_BYTES;
+            noc_async_read(samples, target, EXACT_ROW_BYTES);
+            noc_async_read(samples + EXACT_ROW_BYTES, target + EXACT_FACE_BYTES, EXACT_ROW_BYTES);
+        }
+        shut_gates(get_write_ptr(SHUT), streams[lane].starts && segment == 0);
+        noc_async_read_barrier();
+        cb_push_back(ROWS, 1);
+        cb_push_back(ROWS_EXACT, 1);
+        cb_push_back(SHUT, 1);
+    }
+}
+
+// Encoder -------------------------------------------------------------------------------------------------------------
+
+// A layer's past input is a ring of windows, one per half: this one's place in it is its number modulo the ring's slots.
+struct Ring {
+    uint64_t start;   // NoC address of the first half
+    uint32_t frames;  // that it holds
+    uint32_t now;     // where this window's frames go
+    uint32_t age;     // frames before this window that there are
+
+    Ring(const Stream& stream, uint32_t layer) :
+        start(stream.state + STATE_RINGS + slots_before(layer) * FRAMES * FRAME_BYTES),
+        frames(slots(layer) * FRAMES),
+        now(stream.number % slots(layer) * FRAMES),
+        age(stream.number < slots(layer) ? stream.number * FRAMES : frames) {}
+
+    uint64_t half(uint32_t half) const { return start + half * frames * ROW_BYTES; }
+
+    // `count` frames from `delay` before this window on; zeros for those before the stream's start.
+    void read(uint32_t delay, uint32_t half, uint32_t target, uint32_t count) const {
+        const uint32_t missing = delay > age ? delay - age < count ? delay - age : count : 0;
+        if (missing) {
+            copy_zeros(target, missing);
+            delay -= missing;
+            target += missing * ROW_BYTES;
+            count -= missing;
+        }
+        const uint32_t first = now >= delay ? now - delay : now + frames - delay;
+        const uint32_t before_end = frames - first < count ? frames - first : count;
+        if (before_end) {
+            noc_async_read(this->half(half) + first * ROW_BYTES, target, before_end * ROW_BYTES);
+        }
+        if (before_end < count) {
+            noc_async_read(this->half(half), target + before_end * ROW_BYTES, (count - before_end) * ROW_BYTES);
+        }
+    }
+
+    void write(uint32_t half, uint32_t source) const {
+        noc_async_write(source, this->half(half) + now * ROW_BYTES, FRAMES * ROW_BYTES);
+    }
+};
+
+// Hands out the delayed taps of every layer and keeps its input.
+inline void keep_encoder_past(const Stream* streams) {
+    for (uint32_t layer = 0; layer < LAYERS; layer++) {
+        const bool all_past = (1u << layer) >= FRAMES;  // no tap needs this window's own frames
+        auto delay = [&](uint32_t tap) { return (TAPS - tap) << layer; };
+
+        // What lies before this window, while the layer before is still at work.
+        cb_reserve_back(TAP, TAPS * LANES);
+        const uint32_t taps = get_write_ptr(TAP);
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            const Ring ring(streams[lane], layer);
+            for (uint32_t tap = 0; tap < TAPS; tap++) {
+                const uint32_t count = delay(tap) < FRAMES ? delay(tap) : FRAMES;
+                for (uint32_t half = 0; half < 2; half++) {
+                    ring.read(delay(tap), half, taps + (lane * TAPS + tap) * TILE_BYTES + half * FACE_BYTES, count);
+                }
+            }
+        }
+        if (all_past) {
+            noc_async_read_barrier();
+            cb_push_back(TAP, TAPS * LANES);
+        }
+
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            cb_wait_front(X_NEW, lane + 1);
+            const uint32_t x = get_read_ptr(X_NEW) + lane * TILE_BYTES;
+            if (!all_past) {
+                for (uint32_t tap = 0; tap < TAPS; tap++) {
+                    const uint32_t target = taps + (lane * TAPS + tap) * TILE_BYTES + delay(tap) * ROW_BYTES;
+                    for (uint32_t half = 0; half < 2 && delay(tap) < FRAMES; half++) {
+                        const uint32_t own = (FRAMES - delay(tap)) * ROW_BYTES;
+                        noc_async_read(get_noc_addr(x + half * FACE_BYTES), target + half * FACE_BYTES, own);
+                    }
+                }
+                noc_async_read_barrier();
+                cb_push_back(TAP, TAPS);
+            }
+            if (streams[lane].moves()) {
+                const Ring ring(streams[lane], layer);
+                for (uint32_t half = 0; half < 2; half++) {
+                    ring.write(half, x + half * FACE_BYTES);
+                }
+            }
+        }
+        noc_async_writes_flushed();
+        cb_pop_front(X_NEW, LANES);
+    }
+}
+
+// Decoder -------------------------------------------------------------------------------------------------------------
+
+// Calls piece(offset in a tile, first, count) for `count` rows of a tile's left half from `row` on: those in the upper
+// face, then those in the lower one.
+template <class Piece>
+inline void each_piece(uint32_t row, uint32_t count, Piece piece) {
+    const uint32_t upper = row >= FACE ? 0 : FACE - row < count ? FACE - row : count;
+    if (upper) {
+        piece(row * ROW_BYTES, 0u, upper);
+    }
+    if (upper < count) {
+        piece(2 * FACE_BYTES + (row + upper - FACE) * ROW_BYTES, upper, count - upper);
+    }
+}
+
+// Hands out the windows of every layer, and keeps the frames before the next one. What the memory's half of the cores
+// handed out for the first layer serves all others: it stands in WINDOW still.
+inline void keep_decoder_past(const Stream* streams, bool is_memory) {
+    for (uint32_t layer = 0; layer < DECODER_LAYERS; layer++) {
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            const Stream& stream = streams[lane];
+            const uint64_t past = stream.state + STATE_WINDOWS + layer * PAST * FRAME_BYTES;
+            cb_reserve_back(WINDOW, 1);
+            if (is_memory && layer > 0) {
+                cb_wait_front(PROJECTED, 1);
+                cb_pop_front(PROJECTED, 1);
+                cb_push_back(WINDOW, 1);
+                continue;
+            }
+            const uint32_t window = get_write_ptr(WINDOW);
+            for (uint32_t half = 0; half < 2; half++) {
+                each_piece(PAST_ROW, PAST, [&](uint32_t offset, uint32_t first, uint32_t count) {
+                    const uint32_t target = window + half * FACE_BYTES + offset;
+                    if (stream.starts) {
+                        copy_zeros(target, count);
+                    } else {
+                        noc_async_read(past + (half * PAST + first) * ROW_BYTES, target, count * ROW_BYTES);
+                    }
+                });
+            }
+            cb_wait_front(PROJECTED, 1);
+            const uint32_t frames = stream.frames < FRAMES ? stream.frames : FRAMES;
+            for (uint32_t half = 0; half < 2; half++) {
+                const uint32_t target = window + half * FACE_BYTES;
+                if (frames) {
+                    noc_async_read(get_noc_addr(get_read_ptr(PROJECTED) + half * FACE_BYTES), target, frames * ROW_BYTES);
+                }
+                if (frames < FRAMES) {  // those behind the stream's end count as zeros
+                    copy_zeros(target + frames * ROW_BYTES, FRAMES - frames);
+                }
+            }
+            noc_async_read_barrier();
+            cb_push_back(WINDOW, 1);
+            cb_pop_front(PROJECTED, 1);
+
+            if (stream.moves()) {  // the last PAST frames of the past and this window, from WINDOW
+                constexpr uint32_t OWN = PAST < FRAMES ? PAST : FRAMES;
+                for (uint32_t half = 0; half < 2; half++) {
+                    const uint32_t source = window + half * FACE_BYTES;
+                    const uint64_t target = past + half * PAST * ROW_BYTES;
+                    each_piece(PAST_ROW + OWN, PAST - OWN, [&](uint32_t offset, uint32_t first, uint32_t count) {
+                        noc_async_write(source + offset, target + first * ROW_BYTES, count * ROW_BYTES);
+                    });
+                    noc_async_write(
+                        source + (FRAMES - OWN) * ROW_BYTES, target + (PAST - OWN) * ROW_BYTES, OWN * ROW_BYTES);
+                }
+                noc_async_writes_flushed();
+            }
+        }
+    }
+}
+
+// Synthesis -----------------------------------------------------------------------------------------------------------
+
+// Hands out the masked features shifted by 1 to OVERLAP frames, and keeps the last OVERLAP of them.
+inline void keep_masked_past(const Stream* streams) {
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        const Stream& stream = streams[lane];
+        const uint64_t state = stream.state + STATE_MASKED;
+        const uint32_t past = stream.scratch + 2 * SCRATCH_WORDS;
+        if (stream.starts) {
+            copy_zeros(past, 2 * OVERLAP);
+        } else {
+            noc_async_read(state, past, OVERLAP * FRAME_BYTES);
+        }
+        cb_reserve_back(SHIFTED, OVERLAP);
+        cb_wait_front(MASKED_NEW, 1);
+        noc_async_read_barrier();
+        for (uint32_t half = 0; half < 2; half++) {
+            const uint32_t masked = get_read_ptr(MASKED_NEW) + half * FACE_BYTES;
+            const uint32_t past_half = past + half * OVERLAP * ROW_BYTES;
+            for (uint32_t shift = 1; shift <= OVERLAP; shift++) {
+                const uint32_t target = get_write_ptr(SHIFTED) + (shift - 1) * TILE_BYTES + half * FACE_BYTES;
+                const uint32_t before = shift < FRAMES ? shift : FRAMES;
+                noc_async_read(get_noc_addr(past_half + (OVERLAP - shift) * ROW_BYTES), target, before * ROW_BYTES);
+                if (before < FRAMES) {
+                    noc_async_read(get_noc_addr(masked), target + before * ROW_BYTES, (FRAMES - before) * ROW_BYTES);
+                }
+            }
+        }
+        noc_async_read_barrier();
+        cb_push_back(SHIFTED, OVERLAP);
+        if (stream.moves()) {
+            constexpr uint32_t OWN = OVERLAP < FRAMES ? OVERLAP : FRAMES;
+            for (uint32_t half = 0; half < 2; half++) {
+                const uint32_t masked = get_read_ptr(MASKED_NEW) + half * FACE_BYTES;
+                const uint32_t past_half = past + half * OVERLAP * ROW_BYTES;
+                const uint64_t target = state + half * OVERLAP * ROW_BYTES;
+                if constexpr (OWN < OVERLAP) {
+                    noc_async_write(past_half + OWN * ROW_BYTES, target, (OVERLAP - OWN) * ROW_BYTES);
+                }
+                noc_async_write(
+                    masked + (FRAMES - OWN) * ROW_BYTES, target + (OVERLAP - OWN) * ROW_BYTES, OWN * ROW_BYTES);
+            }
+        }
+        noc_async_writes_flushed();
+        cb_pop_front(MASKED_NEW, 1);
+    }
+}

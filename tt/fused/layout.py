@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The sizes of the one-program network: which configurations it takes, and how streams are spread over a chip."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from reference.config import NUM_HEADS, LLVCConfig
+
+KERNELS = Path(__file__).resolve().parent / "kernels"
+
+TILE = 32
+FACE = 16
+GRID_WIDTH = 8  # of a group of cores
+MOST_CORES = 16  # of a group: each has a flag on every other one, and a core has sixteen
+MOST_LANES = 2  # streams that a group converts side by side
+PARTS = {"frontend": 1, "encoder": 2, "decoder": 4, "synthesis": 8}
+NETWORK = tuple(PARTS)
+SKIPS = {None: 0, "none": 0, "add": 1, "multiply": 2}
+FIELD = 24  # samples that the prenet may look back
+MOST_OVERLAP = 8  # frames
+
+
+def field_of(model):
+    """Samples that the prenet of a reference LLVC looks back."""
+    blocks = model.convnet_pre.down_convs if model.config.convnet_config.convnet_prenet else ()
+    return sum(block.context for block in blocks)
+
+
+def why_not(model):
+    """Why the kernels do not take a reference LLVC's configuration, in a few words; None if they do."""
+    c = model.config
+    prenet = c.convnet_config
+    has_prenet = prenet.convnet_prenet
+    window = c.dec_buf_len + c.dec_chunk_size
+    reasons = {
+        f"L {c.L} (not {FACE})": c.L != FACE,
+        f"dec_chunk_size {c.dec_chunk_size} (more than {FACE})": c.dec_chunk_size > FACE,
+        f"dec_buf_len + dec_chunk_size {window} (more than {TILE})": window > TILE,
+        f"out_buf_len {c.out_buf_len} (more than {MOST_OVERLAP})": c.out_buf_len > MOST_OVERLAP,
+        f"enc_dim {c.enc_dim} (no multiple of {TILE} up to {MOST_CORES * TILE})": c.enc_dim % TILE
+        or c.enc_dim > MOST_CORES * TILE,
+        f"dec_dim {c.dec_dim} (no multiple of {TILE} up to {NUM_HEADS * TILE})": c.dec_dim % TILE
+        or c.dec_dim > NUM_HEADS * TILE,
+        "proj: false": not c.proj,
+        "a prenet without residual blocks": has_prenet and not prenet.use_residual_blocks,
+        f"combine_residuals {prenet.combine_residuals}": has_prenet and prenet.combine_residuals in ("add", "multiply"),
+        "a prenet of several channels": has_prenet and set(prenet.out_channels) != {1},
+    }
+    found = next((reason for reason, applies in reasons.items() if applies), None)
+    if found is None and has_prenet and field_of(model) > FIELD:
+        found = f"a prenet that looks back {field_of(model)} samples (more than {FIELD})"
+    return found
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Streams of one chip on groups of cores: a group converts rounds x lanes of them, `windows` windows of each."""
+
+    config: LLVCConfig
+    windows: int
+    batch_size: int
+    groups: int
+    lanes: int
+    rounds: int
+    state_in_dram: bool
+    parts: tuple = NETWORK
+
+    @classmethod
+    def of(cls, config, windows, batch_size, grid, lanes=None, state_in_dram=False, parts=NETWORK):
+        """For batch_size streams on a grid of cores: as few in a group as can be, two side by side where there are
+        more than groups. batch_size may grow to fill the groups."""
+        most = max(1, grid.y // (cores_of(config) // GRID_WIDTH)) * (grid.x // GRID_WIDTH)
+        per_group = -(-batch_size // most)
+        lanes = lanes or min(MOST_LANES, per_group)
+        rounds = -(-per_group // lanes)
+        groups = -(-batch_size // (rounds * lanes))
+        return cls(config, windows, groups * rounds * lanes, groups, lanes, rounds, state_in_dram, parts)
+
+    @property
+    def streams_per_group(self):
+        return self.rounds * self.lanes
+
+    @property
+    def cores(self):
+        """Cores of a group."""
+        return cores_of(self.config)
+
+    @cached_property
+    def compile_time_args(self):
+        """The named compile-time arguments of all kernels."""
+        c = self.config
+        prenet = c.convnet_config
+        has_prenet = prenet.convnet_prenet
+        return {
+            "prenet_blocks": len(prenet.out_channels) if has_prenet else 0,
+            "prenet_skip": SKIPS[prenet.skip_connection] if has_prenet else SKIPS[None],
+            "layers": c.num_enc_layers,
+            "decoder_layers": c.num_dec_layers,
+            "enc_columns": c.enc_dim // TILE,
+            "dec_columns": c.dec_dim // TILE,
+            "frames": c.dec_chunk_size,
+            "past": c.dec_buf_len,
+            "overlap": c.out_buf_len,
+            "cores": self.cores,
+            "lanes": self.lanes,
+            "rounds": self.rounds,
+            "windows": self.windows,
+            "state_in_dram": int(self.state_in_dram),
+            "parts": sum(PARTS[part] for part in self.parts),
+        }
+
+    @cached_property
+    def numbers(self):
+        """The constants of kernels/layout.h for this layout, by name."""
+        return header_constants((KERNELS / "layout.h").read_text(), self.compile_time_args)
+
+
+def cores_of(config):
+    """Cores that a group needs: one per tile column of whatever is widest, in whole rows of the grid."""
+    columns = max(config.enc_dim // TILE, NUM_HEADS, 2 * config.dec_dim // TILE)
+    return -(-columns // GRID_WIDTH) * GRID_WIDTH
+
+
+def header_constants(text, compile_time_args):
+    """The `constexpr uint32_t NAME = expression;` of a kernel header and their values; its functions too."""
+    statement = r"constexpr (?:uint32_t|bool) (\w+)(\((?:uint32_t \w+)?\))? (?:= ([^;]+);|\{ return ([^;]+); \})"
+    names = {"arg": lambda name: compile_time_args[name]}
+    for name, parameter, value, body in re.findall(statement, text):
+        expression = re.sub(r'get_named_compile_time_arg_val\("(\w+)"\)', r'arg("\1")', value or body)
+        expression = re.sub(r"^(.+?) \? (.+) : (.+)$", r"(\2) if (\1) else (\3)", expression).replace("/", "//")
+        if parameter:
+            names[name] = eval(f"lambda {parameter[1:-1].replace('uint32_t ', '')}: {expression}", names)
+        else:
+            names[name] = eval(expression, names)
+    return {name: value for name, value in names.items() if isinstance(value, int)}

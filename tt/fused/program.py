@@ -1,0 +1,198 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The program that converts a window of every stream: its kernels, buffers and what lies in L1 for them."""
+
+import struct
+from dataclasses import dataclass
+
+import torch
+import ttnn
+
+from .layout import GRID_WIDTH, KERNELS, TILE
+
+ROW_BYTES = 2 * TILE  # of a row-major bfloat16 tensor with a tile column per core
+SCRATCH_BYTES = 1024  # of the state kernel, per lane; and the exchange kernel's counter behind them
+
+# Buffers in tensors of their own: tiles for `lanes` lanes and `cores` cores, all zero at first (see kernels/layout.h).
+SHARED = {
+    "SHUT": (ttnn.float32, lambda n: 1),
+    "FRAMED": (ttnn.float32, lambda n: 2 * n["LANES"]),
+    "FEATURES": (ttnn.bfloat16, lambda n: n["LANES"]),
+    "TAP": (ttnn.bfloat16, lambda n: 2 * n["TAPS"] * n["LANES"]),
+    "STATS": (ttnn.float32, lambda n: n["LANES"] + 2),
+    "GATHERED": (ttnn.bfloat16, lambda n: (n["LANES"] + 1) * n["CORES"]),
+    "E": (ttnn.bfloat16, lambda n: n["LANES"]),
+    "WINDOW": (ttnn.bfloat16, lambda n: n["LANES"]),
+    "GATHERED_WINDOWS": (ttnn.bfloat16, lambda n: n["LANES"] * n["CORES"]),
+    "SHIFTED": (ttnn.bfloat16, lambda n: n["LANES"] * n["OVERLAP"]),
+    "SUMMANDS": (ttnn.float32, lambda n: (n["LANES"] + 1) * n["CORES"] // 4),
+}
+
+# Buffers of the program itself; several names: the same memory.
+OWN = {
+    ("ROWS", "ROWS_EXACT"): (ttnn.float32, lambda n: 1),
+    ("WAVE", "WAVE_EXACT"): (ttnn.float32, lambda n: 2),
+    ("X", "X_NEW"): (ttnn.bfloat16, lambda n: n["LANES"]),
+    ("RESIDUAL",): (ttnn.float32, lambda n: n["LANES"] + 1),
+    ("VALUES",): (ttnn.bfloat16, lambda n: 2 * n["LANES"]),
+    ("SCALED",): (ttnn.bfloat16, lambda n: n["LANES"]),
+    ("SCALES",): (ttnn.float32, lambda n: 2 * n["LANES"]),
+    ("PART",): (ttnn.bfloat16, lambda n: n["LANES"]),
+    ("PART_EXACT",): (ttnn.float32, lambda n: n["LANES"]),
+    ("PROJECTED",): (ttnn.bfloat16, lambda n: n["LANES"]),
+    ("QUERY",): (ttnn.bfloat16, lambda n: n["LANES"]),
+    ("KEY",): (ttnn.bfloat16, lambda n: 2 * n["LANES"]),
+    ("VALUE",): (ttnn.bfloat16, lambda n: 2 * n["LANES"]),
+    ("SCORES",): (ttnn.float32, lambda n: n["LANES"]),
+    ("MAXIMUM",): (ttnn.float32, lambda n: n["LANES"]),
+    ("WEIGHTS",): (ttnn.float32, lambda n: n["LANES"]),
+}
+
+NOT_ROUNDED = ("ROWS_EXACT", "WAVE_EXACT", "RESIDUAL")  # loaded into dst as float32
+
+# HiFi4 takes longer and is no more accurate for bfloat16 operands; with float32 accumulation ttnn advises against it.
+FIDELITY = ttnn.MathFidelity.HiFi3
+
+
+def tile_bytes(dtype):
+    return TILE * TILE * (4 if dtype == ttnn.float32 else 2)
+
+
+def columns(groups, cores, rows):
+    """The memory of `rows` rows per core on all cores of all groups, a tile column each."""
+    core_range = ttnn.CoreRange(ttnn.CoreCoord(0, 0), ttnn.CoreCoord(GRID_WIDTH - 1, groups * cores // GRID_WIDTH - 1))
+    shard = ttnn.ShardSpec(ttnn.CoreRangeSet([core_range]), [rows, TILE], ttnn.ShardOrientation.ROW_MAJOR)
+    return ttnn.MemoryConfig(ttnn.TensorMemoryLayout.WIDTH_SHARDED, ttnn.BufferType.L1, shard)
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """What a program works on, all on the device."""
+
+    constants: ttnn.Tensor  # [rows, groups * cores * 32], a tile column per core, as weights.constants
+    exact: ttnn.Tensor
+    shared: dict  # of SHARED, by name
+    scratch: ttnn.Tensor  # row-major: SCRATCH_BYTES per lane, samples of the lanes, a counter
+    state: ttnn.Tensor  # row-major: the streams' states, in a core's column or a page per stream and core
+
+    @property
+    def all(self):
+        return [self.constants, self.exact, *self.shared.values(), self.scratch, self.state]
+
+
+def make_program(layout, tensors, rows, samples, prenet_biases, clock_log=None):
+    """The ProgramDescriptor of `layout`, from `rows` [streams, 1, windows, PAGE] to `samples` [streams, 1, windows, F * L].
+
+    `clock_log`: an L1 address for time stamps, see kernels/clock.h.
+    """
+    n = layout.numbers
+    core_ranges = tensors.constants.memory_config().shard_spec.grid
+    by_name = {"CONSTANTS": tensors.constants, "EXACT": tensors.exact, **tensors.shared}
+    buffers = [ttnn.cb_descriptor_from_sharded_tensor(n[name], tensor) for name, tensor in by_name.items()]
+    buffers += [
+        ttnn.CBDescriptor(
+            total_size=tiles(n) * tile_bytes(dtype),
+            core_ranges=core_ranges,
+            format_descriptors=[
+                ttnn.CBFormatDescriptor(buffer_index=n[name], data_format=dtype, page_size=tile_bytes(dtype))
+                for name in names
+            ],
+        )
+        for names, (dtype, tiles) in OWN.items()
+    ]
+
+    scratch = tensors.scratch.buffer_address()
+    wave = scratch + layout.lanes * SCRATCH_BYTES
+    counter = wave + layout.lanes * n["SAMPLES"] * 4
+    device = tensors.constants.device()
+    biases = [struct.unpack("<I", struct.pack("<f", bias))[0] for bias in prenet_biases]
+    compute_args, exchange_args, state_args = [], [], []
+    rows_of_cores = layout.cores // GRID_WIDTH
+    for group in range(layout.groups):
+        first_stream = group * layout.streams_per_group
+        first = device.worker_core_from_logical_core(ttnn.CoreCoord(0, group * rows_of_cores))
+        last = device.worker_core_from_logical_core(ttnn.CoreCoord(GRID_WIDTH - 1, (group + 1) * rows_of_cores - 1))
+        corners = [first.x, first.y, last.x, last.y]
+        for i in range(layout.cores):
+            core = ttnn.CoreCoord(i % GRID_WIDTH, group * rows_of_cores + i // GRID_WIDTH)
+            compute_args.append((core, [i % n["DEC_COLUMNS"], *biases]))
+            exchange_args.append((core, [i, *corners, counter, wave, samples.buffer_address(), first_stream]))
+            page = first_stream * layout.cores
+            state = tensors.state.buffer_address()
+            state_args.append((core, [i, rows.buffer_address(), first_stream, state, page, scratch]))
+
+    compute = ttnn.ComputeConfigDescriptor(math_fidelity=FIDELITY, fp32_dest_acc_en=True)
+    modes = ttnn._ttnn.program_descriptor.VectorUnpackToDestMode([ttnn.UnpackToDestMode.Default] * 64)
+    for name in NOT_ROUNDED:
+        modes[n[name]] = ttnn.UnpackToDestMode.UnpackToDestFp32
+    compute.unpack_to_dest_mode = modes
+
+    def kernel(name, config, runtime_args, *accessed):
+        return ttnn.KernelDescriptor(
+            kernel_source=str(KERNELS / name),
+            core_ranges=core_ranges,
+            compile_time_args=[
+                arg for tensor in accessed for arg in ttnn.TensorAccessorArgs(tensor).get_compile_time_args()
+            ],
+            named_compile_time_args=list(layout.compile_time_args.items()),
+            defines=[] if clock_log is None else [("CLOCK_LOG", str(clock_log))],
+            runtime_args=runtime_args,
+            config=config,
+            compiler_include_paths=[str(KERNELS)],
+        )
+
+    return ttnn.ProgramDescriptor(
+        kernels=[
+            kernel("compute.cpp", compute, compute_args),
+            kernel("exchange.cpp", ttnn.ReaderConfigDescriptor(), exchange_args, samples),
+            kernel("state.cpp", ttnn.WriterConfigDescriptor(), state_args, rows, tensors.state),
+        ],
+        semaphores=[
+            ttnn.SemaphoreDescriptor(id=i, core_ranges=core_ranges, initial_value=0) for i in range(layout.cores)
+        ],
+        cbs=buffers,
+    )
+
+
+def upload(device, rows, memory, dtype=ttnn.bfloat16, tiled=True):
+    """Rows [R, C] on the device."""
+    return ttnn.from_torch(
+        rows[None, None].contiguous(),
+        dtype=dtype,
+        layout=ttnn.TILE_LAYOUT if tiled else ttnn.ROW_MAJOR_LAYOUT,
+        device=device,
+        memory_config=memory,
+    )
+
+
+def upload_constants(device, tile_rows, layout, dtype=ttnn.bfloat16):
+    """A group's constant tiles [rows, cores * 32] on the cores of every group."""
+    memory = columns(layout.groups, layout.cores, tile_rows.shape[0])
+    return upload(device, tile_rows.repeat(1, layout.groups), memory, dtype)
+
+
+def zeros(device, layout, rows, dtype=ttnn.bfloat16, tiled=True):
+    """Zeros, `rows` rows on every core."""
+    width = layout.groups * layout.cores * TILE
+    return upload(device, torch.zeros(rows, width), columns(layout.groups, layout.cores, rows), dtype, tiled)
+
+
+def make_shared(device, layout):
+    """The tensors of SHARED."""
+    return {name: zeros(device, layout, tiles(layout.numbers) * TILE, dtype) for name, (dtype, tiles) in SHARED.items()}
+
+
+def make_scratch(device, layout):
+    bytes_ = layout.lanes * (SCRATCH_BYTES + layout.numbers["SAMPLES"] * 4) + ROW_BYTES
+    return zeros(device, layout, -(-bytes_ // ROW_BYTES), tiled=False)
+
+
+def make_state(device, layout):
+    """The zero state of all streams."""
+    streams, size = layout.streams_per_group, layout.numbers["STATE_BYTES"]
+    if not layout.state_in_dram:
+        return zeros(device, layout, streams * size // ROW_BYTES, tiled=False)
+    pages = torch.zeros(layout.groups * streams * layout.cores, size // 2)
+    return upload(device, pages, ttnn.DRAM_MEMORY_CONFIG, tiled=False)

@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The constant tiles of every core: weights, and the few tiles that arithmetic on single tiles needs.
+
+Their numbers are those of kernels/layout.h. A bias, and whatever else is a vector, stands in row 0 of a tile.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from reference.config import NUM_HEADS
+from tt.stock.ops import dense_projection
+
+from .layout import FACE, TILE
+
+HIDDEN = -3e4  # the score of a key that is no frame
+
+
+def _zeros():
+    return torch.zeros(TILE, TILE)
+
+
+def _unit(rows, columns, value=1.0):
+    tile = _zeros()
+    tile[rows, columns] = value
+    return tile
+
+
+def _row(vector):
+    return F.pad(vector[None], (0, TILE - len(vector), 0, TILE - 1))
+
+
+def _part(vector, column):
+    """The column-th 32 entries of a vector or rows of a matrix; zeros behind its end."""
+    part = vector[column * TILE : (column + 1) * TILE]
+    return F.pad(part, (0,) * (2 * part.dim() - 1) + (TILE - len(part),))
+
+
+class _Tiles:
+    """The tiles of one core, by number."""
+
+    def __init__(self, count):
+        self.tiles = [_zeros() for _ in range(count)]
+
+    def put(self, at, *tiles):
+        self.tiles[at : at + len(tiles)] = tiles
+
+    def put_linear(self, at, weight, bias):
+        """The columns `weight` [32, in] and bias [32] of a linear map that this core computes."""
+        inputs = weight.T.split(TILE)
+        self.put(at, *inputs, _row(bias))
+
+    def put_norm(self, at, norm, column):
+        weight, bias = _part(norm.weight, column), _part(norm.bias, column)
+        self.put(at, torch.diag(weight), weight.expand(TILE, TILE), _row(bias))
+
+    def column(self):
+        """One tile below the other."""
+        return torch.cat(self.tiles)
+
+
+@torch.no_grad()
+def constants(model, layout):
+    """The bfloat16 tiles of a group of cores: [CONSTANT_TILES * 32, cores * 32]."""
+    return torch.cat([_core_constants(model, layout, core) for core in range(layout.cores)], dim=1)
+
+
+@torch.no_grad()
+def exact_constants(model, layout):
+    """The float32 tiles of a group of cores: [EXACT_TILES * 32, cores * 32]."""
+    return torch.cat([_core_exact_constants(model, layout, core) for core in range(layout.cores)], dim=1)
+
+
+@torch.no_grad()
+def prenet_biases(model):
+    """The biases of the prenet's blocks, filter and half the gate by turns."""
+    if not model.config.convnet_config.convnet_prenet:
+        return []
+    return [float(b) for block in model.convnet_pre.down_convs for b in (block.filter.bias, block.gate.bias / 2)]
+
+
+def _core_constants(model, layout, core):
+    config, n = model.config, layout.numbers
+    mask_gen, label = model.mask_gen, model.label_embedding().detach()
+    encoder_column, column = core % n["ENC_COLUMNS"], core % n["DEC_COLUMNS"]
+    core_tiles = _Tiles(n["CONSTANT_TILES"])
+    put, put_linear, put_norm = core_tiles.put, core_tiles.put_linear, core_tiles.put_norm
+
+    every, frames = slice(None), slice(FACE)
+    put(n["ONES_COLUMN"], _unit(every, 0))
+    put(n["SUM"], _unit(0, every))
+    put(n["SUM_SQUARES"], _unit(1, every))
+    put(n["IDENTITY"], torch.eye(TILE))
+    put(n["ONES"], torch.ones(TILE, TILE))
+    for name, dim in (("ENC_MEAN", config.enc_dim), ("DEC_MEAN", config.dec_dim)):
+        sums = slice(0, 2 * dim // TILE, 2)  # of cores that repeat a column none is counted
+        squares = slice(1, 2 * dim // TILE, 2)
+        put(n[name], _unit(frames, sums, -1 / dim), _unit(frames, squares, 1 / dim))
+    is_frame = torch.zeros(TILE)
+    is_frame[: n["FRAMES"]] = is_frame[n["PAST_ROW"] : n["PAST_ROW"] + n["PAST"]] = 1
+    put(n["KEY_MASK"], _row(HIDDEN * (1 - is_frame)).T)
+
+    for i, layer in enumerate(mask_gen.encoder.dcc_layers):
+        at = n["ENC_LAYER"] + i * n["ENC_LAYER_TILES"]
+        depthwise, norm1, _, pointwise, norm2, _ = layer.layers
+        taps = _part(depthwise.weight[:, 0], encoder_column)
+        put(at + n["TAP_WEIGHTS"], *(torch.diag(tap) for tap in taps.T))
+        put(at + n["TAP_BIAS"], _row(_part(depthwise.bias, encoder_column)))
+        put_norm(at + n["NORM1"], norm1, encoder_column)
+        # The norm behind it takes the mean away; without one its variance has nothing to cancel.
+        weight, bias = pointwise.weight[:, :, 0], pointwise.bias
+        weight, bias = weight - weight.mean(0), bias - bias.mean()
+        put_linear(at + n["POINTWISE"], _part(weight, encoder_column), _part(bias, encoder_column))
+        put_norm(at + n["NORM2"], norm2, encoder_column)
+
+    is_target = core < layout.cores // 2
+    projection = mask_gen.proj_e2d_l[0] if is_target else mask_gen.proj_e2d_e[0]
+    weight = dense_projection(projection) * (label if is_target else 1)  # the label scales e before the projection
+    put_linear(n["PROJECTION"], _part(weight, column), _part(projection.bias, column))
+    if config.use_pos_enc:
+        positions = _positions(mask_gen.decoder, layout)[:, column * TILE : (column + 1) * TILE]
+        put(n["POSITIONS"], positions, _zeros() if is_target else positions)
+
+    for i, layer in enumerate(mask_gen.decoder.tf_dec_layers):
+        _put_decoder_layer(core_tiles, n, n["DEC_LAYER"] + i * n["DEC_LAYER_TILES"], layer, config, core)
+
+    unprojection = mask_gen.proj_d2e[0]
+    weight = _part(dense_projection(unprojection), encoder_column)
+    put_linear(n["UNPROJECTION"], weight, _part(unprojection.bias, encoder_column))
+    if config.skip_connection:
+        put(n["LABEL"], torch.diag(_part(label.flatten(), encoder_column)))
+    if core < n["ENC_COLUMNS"]:  # the shares of all cores are added up
+        kernel = _part(model.out_conv[0].weight[:, 0], core)  # [32, pieces * L]
+        put(n["OUT_CONV"], *(F.pad(piece, (0, TILE - FACE)) for piece in kernel.split(FACE, dim=1)))
+    return core_tiles.column()
+
+
+def _put_decoder_layer(core_tiles, n, at, layer, config, core):
+    dim, head_dim = config.dec_dim, config.dec_dim // NUM_HEADS
+    column, head = core % n["DEC_COLUMNS"], core % NUM_HEADS
+    mine = slice(head * head_dim, (head + 1) * head_dim)
+    for kind, attention in (("SELF", layer.self_attn), ("CROSS", layer.multihead_attn)):
+        weights, biases = attention.in_proj_weight.split(dim), attention.in_proj_bias.split(dim)
+        for name, weight, bias in zip(("QUERY", "KEY", "VALUE"), weights, biases, strict=True):
+            scale = head_dim**-0.5 if name == "QUERY" else 1.0
+            core_tiles.put_linear(at + n[f"{kind}_{name}"], _part(weight[mine], 0) * scale, _part(bias[mine], 0) * scale)
+        # What a head gives is padded to a tile, so the rows of the weight are.
+        weight = attention.out_proj.weight.unflatten(1, (NUM_HEADS, head_dim))
+        weight = F.pad(weight, (0, TILE - head_dim)).flatten(1)
+        core_tiles.put_linear(at + n[f"{kind}_OUT"], _part(weight, column), _part(attention.out_proj.bias, column))
+    hidden = core % (2 * n["DEC_COLUMNS"])
+    core_tiles.put_linear(at + n["LINEAR1"], _part(layer.linear1.weight, hidden), _part(layer.linear1.bias, hidden))
+    core_tiles.put_linear(at + n["LINEAR2"], _part(layer.linear2.weight, column), _part(layer.linear2.bias, column))
+    for name, norm in (("SELF_NORM", layer.norm1), ("CROSS_NORM", layer.norm2), ("LINEAR_NORM", layer.norm3)):
+        core_tiles.put_norm(at + n[name], norm, column)
+
+
+def _positions(decoder, layout):
+    """The positional table as a window lies in a tile: [32, dec_dim]."""
+    n = layout.numbers
+    frames, past, past_row = n["FRAMES"], n["PAST"], n["PAST_ROW"]
+    table = decoder.pos_enc.pe[0]
+    positions = torch.zeros(TILE, table.shape[1])
+    positions[:frames] = table[past : past + frames]
+    positions[past_row : past_row + past] = table[:past]
+    return positions
+
+
+def _core_exact_constants(model, layout, core):
+    config, n = model.config, layout.numbers
+    core_tiles = _Tiles(n["EXACT_TILES"])
+    core_tiles.put(n["EXACT_IDENTITY"], torch.eye(TILE))
+    core_tiles.put(n["EXACT_ONES_COLUMN"], _unit(slice(None), 0))
+    upper = _zeros()
+    upper[:FACE] = torch.eye(FACE).repeat(1, 2)
+    core_tiles.put(n["EXACT_UPPER"], upper)
+
+    weight = _part(model.in_conv[0].weight[:, 0], core % n["ENC_COLUMNS"]).T  # [kernel, 32]
+    weight = F.pad(weight, (0, 0, 0, 2 * TILE - len(weight)))
+    core_tiles.put(n["IN_CONV"], *weight.split(TILE))
+    if config.convnet_config.convnet_prenet:
+        for i, block in enumerate(model.convnet_pre.down_convs):
+            core_tiles.put(n["PRENET"] + 2 * i, _banded(block.filter), _banded(block.gate) / 2)
+    return core_tiles.column()
+
+
+def _banded(conv):
+    """A causal convolution of one channel as a matrix for rows of 32 samples."""
+    matrix = _zeros()
+    taps, dilation = conv.kernel_size[0], conv.dilation[0]
+    for tap in range(taps):
+        delay = (taps - 1 - tap) * dilation
+        column = torch.arange(delay, TILE)
+        matrix[column - delay, column] = conv.weight[0, 0, tap].detach()
+    return matrix
