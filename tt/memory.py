@@ -4,34 +4,21 @@
 
 """What streams need of a chip's memory, told before any of it is taken."""
 
-import math
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ttnn
 
-from reference.errors import LLVCError
-
-from .stock.ops import TILE, Ops
-
-# Of each core's L1, for the circular buffers of the largest program. Measured are up to 280 KiB, for eight streams at
-# n = 2; tests/perf compares what it captures.
-PROGRAM_BYTES = 320 * 1024
+from .errors import DeviceMemoryError
 
 MEMORIES = {"L1": ttnn.BufferType.L1, "DRAM": ttnn.BufferType.DRAM}
-PLACES = (ttnn.L1_MEMORY_CONFIG, ttnn.DRAM_MEMORY_CONFIG)  # of state and activations, the better one first
-
-
-class DeviceMemoryError(LLVCError):
-    """Streams that do not fit into the device's memory."""
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
     """Bytes per bank of each memory (L1: per core; DRAM: a twelfth of a chip's), by the memories' names."""
 
-    memory: object  # ttnn's memory configuration for state and activations
     held: dict  # for as long as the streams live: state, selections, buffers of input and output
     working: dict  # while a chunk runs: activations, and in L1 the programs' circular buffers
     free: dict  # on the chip, the weights already there
@@ -59,32 +46,26 @@ class MemoryPlan:
         )
 
 
-class TallyingOps(Ops):
-    """Ops that allocate nothing and add up what they would."""
+class Tally:
+    """Adds up, per bank of each memory, what streams would take."""
 
-    def __init__(self, device, rows, memory):
-        super().__init__(device, rows, memory)
+    def __init__(self, device):
         views = {memory: ttnn.get_memory_view(device, kind) for memory, kind in MEMORIES.items()}
         self.banks = {memory: view.num_banks for memory, view in views.items()}
         self.free = {memory: view.total_bytes_free_per_bank for memory, view in views.items()}
         self.held = dict.fromkeys(MEMORIES, 0)
 
-    def constant(self, tensor, dtype=ttnn.bfloat16, memory=None):
-        *outer, rows, columns = tensor.shape
-        tiles = math.prod(outer) * -(-rows // TILE) * -(-columns // TILE)
-        name = _name(memory or self.memory)
-        tile_bytes = TILE * TILE * (4 if dtype == ttnn.float32 else 2)
-        self.held[name] += -(-tiles // self.banks[name]) * tile_bytes
+    def add_pages(self, memory, pages, page_bytes):
+        """Pages that are spread over all banks."""
+        self.held[memory] += -(-pages // self.banks[memory]) * page_bytes
 
-    def plan(self, working_set):
-        """The plan for what was added up, with activations of so many bytes in all."""
-        working = {"L1": PROGRAM_BYTES, "DRAM": 0}
-        working[_name(self.memory)] += -(-working_set // self.banks[_name(self.memory)])
-        return MemoryPlan(self.memory, self.held, working, self.free, self.banks)
+    def add_sharded(self, bytes_):
+        """Bytes of a shard: it takes them of every core's L1, whichever cores have one."""
+        self.held["L1"] += bytes_
 
-
-def _name(memory_config):
-    return next(name for name, kind in MEMORIES.items() if memory_config.buffer_type == kind)
+    def plan(self, working):
+        """The plan for what was added up and what a chunk takes while it runs, per bank by memory."""
+        return MemoryPlan(self.held, {**dict.fromkeys(MEMORIES, 0), **working}, self.free, self.banks)
 
 
 @contextmanager
@@ -98,6 +79,11 @@ def memory_errors(what):
             memory = "DRAM" if "DRAM buffer" in text else "L1"
         elif "trace region" in text:
             memory = "trace region (trace_region_size of open_device)"
+        elif "kernel config buffer" in text:
+            raise DeviceMemoryError(
+                "the device has too little memory for kernels: open it with ttnn_llvc.DEVICE_PARAMS, whose "
+                "worker_l1_size leaves enough"
+            ) from None
         else:
             raise
         raise DeviceMemoryError(

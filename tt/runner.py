@@ -58,23 +58,25 @@ class Preparation:
 
 
 class ChunkRunner:
-    """Runs chunk(rows, samples), a callable that launches all programs of a chunk and allocates nothing that stays.
+    """Runs chunk(buffers), a callable that launches all programs of a chunk and allocates nothing that stays.
 
-    `ops` makes the buffers, `rows_shape` and `samples_shape` are those on one chip. Several chips share a batch:
-    each takes an equal part of its streams. Rows of zeros, which are run while preparing, must change nothing.
+    `buffers` are as many pairs as `mode` needs. Several chips share a batch: each takes an equal part of its streams,
+    the shapes of the buffers are those on one chip. Rows of zeros, which are run while preparing, must change nothing.
     """
 
-    def __init__(self, ops, chunk, rows_shape, samples_shape, mode):
-        self.device = ops.device
+    def __init__(self, device, chunk, buffers, mode):
+        self.device = device
+        self.buffers = buffers
         self._chunk = chunk
-        chips = self.device.get_num_devices()
+        chips = device.get_num_devices()
         self._mapper = ttnn.ShardTensorToMesh(self.device, dim=0) if chips > 1 else None
         self._composer = ttnn.ConcatMeshToTensor(self.device, dim=0) if chips > 1 else None
-        self._rows_shape = (chips * rows_shape[0], *rows_shape[1:])
+        batch_size, *row_shape = buffers[0].rows.shape
+        self._rows_shape = (chips * batch_size, *row_shape)
+        self._rows_layout = buffers[0].rows.layout
         self.traced = "TT_METAL_SLOW_DISPATCH_MODE" not in os.environ
         self._pipelined = self.traced and mode == "throughput"
         self._transfers = TRANSFER_QUEUE if self._pipelined else COMPUTE_QUEUE
-        self.buffers = make_buffers(ops, rows_shape, samples_shape, mode)
         self._submitted = self._collected = 0
         self.preparation = self._prepare()
         _runners.add(self)
@@ -93,7 +95,7 @@ class ChunkRunner:
     def _run_idle(self, buffers):
         """Runs a chunk in which all streams pause, every program launched by itself."""
         ttnn.copy_host_to_device_tensor(self._on_host(torch.zeros(self._rows_shape)), buffers.rows)
-        self._chunk(buffers.rows, buffers.samples)
+        self._chunk(buffers)
         # Also: from here on both queues may touch what was uploaded through one.
         ttnn.synchronize_device(self.device)
 
@@ -108,7 +110,7 @@ class ChunkRunner:
             trace = ttnn.begin_trace_capture(self.device, cq_id=COMPUTE_QUEUE)
             try:
                 try:
-                    self._chunk(buffers.rows, buffers.samples)
+                    self._chunk(buffers)
                 finally:
                     ttnn.end_trace_capture(self.device, trace, cq_id=COMPUTE_QUEUE)
             except BaseException:
@@ -130,7 +132,7 @@ class ChunkRunner:
         if self.traced:
             ttnn.execute_trace(self.device, buffers.trace, cq_id=COMPUTE_QUEUE, blocking=False)
         else:
-            self._chunk(buffers.rows, buffers.samples)
+            self._chunk(buffers)
         if self._pipelined:
             buffers.done = ttnn.record_event(self.device, COMPUTE_QUEUE)
         self._submitted += 1
@@ -168,12 +170,4 @@ class ChunkRunner:
         self.buffers = self._chunk = None
 
     def _on_host(self, rows):
-        return ttnn.from_torch(rows, dtype=ttnn.float32, layout=ttnn.TILE_LAYOUT, mesh_mapper=self._mapper)
-
-
-def make_buffers(ops, rows_shape, samples_shape, mode):
-    """The pairs of buffers that a mode needs."""
-    return [
-        Buffers(ops.state(rows_shape, ttnn.float32), ops.state(samples_shape, ttnn.float32))
-        for _ in range(1 + MODES[mode])
-    ]
+        return ttnn.from_torch(rows, dtype=ttnn.float32, layout=self._rows_layout, mesh_mapper=self._mapper)

@@ -14,7 +14,7 @@ from support.blocks import NETWORK_PCC, allocated, for_all_cases, golden, on_dev
 from reference.checkpoint import CheckpointError
 from reference.llvc import LLVC
 from reference.streaming import LLVCStream
-from ttnn_llvc import DeviceMemoryError, TtLLVC, UnsupportedOption, state_tensors
+from ttnn_llvc import DeviceMemoryError, TtLLVC, UnsupportedOption
 
 ROOT = Path(__file__).resolve().parents[2]
 

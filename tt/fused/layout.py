@@ -74,12 +74,16 @@ class Layout:
     def of(cls, config, windows, batch_size, grid, lanes=None, state_in_dram=False, parts=NETWORK):
         """For batch_size streams on a grid of cores: as few in a group as can be, two side by side where there are
         more than groups. batch_size may grow to fill the groups."""
-        most = max(1, grid.y // (cores_of(config) // GRID_WIDTH)) * (grid.x // GRID_WIDTH)
-        per_group = -(-batch_size // most)
+        per_group = -(-batch_size // groups_on(grid, config))
         lanes = lanes or min(MOST_LANES, per_group)
         rounds = -(-per_group // lanes)
         groups = -(-batch_size // (rounds * lanes))
         return cls(config, windows, groups * rounds * lanes, groups, lanes, rounds, state_in_dram, parts)
+
+    @classmethod
+    def full(cls, config, grid):
+        """A stream on each of all the groups that a grid of cores has."""
+        return cls.of(config, 1, groups_on(grid, config), grid)
 
     @property
     def streams_per_group(self):
@@ -118,6 +122,11 @@ class Layout:
     def numbers(self):
         """The constants of kernels/layout.h for this layout, by name."""
         return header_constants((KERNELS / "layout.h").read_text(), self.compile_time_args)
+
+
+def groups_on(grid, config):
+    """How many groups of cores a grid has: one above the other."""
+    return grid.y // (cores_of(config) // GRID_WIDTH)
 
 
 def cores_of(config):

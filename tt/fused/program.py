@@ -15,7 +15,7 @@ from .layout import GRID_WIDTH, KERNELS, TILE
 ROW_BYTES = 2 * TILE  # of a row-major bfloat16 tensor with a tile column per core
 SCRATCH_BYTES = 1024  # of the state kernel, per lane; and the exchange kernel's counter behind them
 
-# Buffers in tensors of their own: tiles for `lanes` lanes and `cores` cores, all zero at first (see kernels/layout.h).
+# Buffers in tensors of their own, all zero at first (kernels/layout.h says why): their tiles.
 SHARED = {
     "SHUT": (ttnn.float32, lambda n: 1),
     "FRAMED": (ttnn.float32, lambda n: 2 * n["LANES"]),
@@ -60,11 +60,35 @@ def tile_bytes(dtype):
     return TILE * TILE * (4 if dtype == ttnn.float32 else 2)
 
 
-def columns(groups, cores, rows):
-    """The memory of `rows` rows per core on all cores of all groups, a tile column each."""
-    core_range = ttnn.CoreRange(ttnn.CoreCoord(0, 0), ttnn.CoreCoord(GRID_WIDTH - 1, groups * cores // GRID_WIDTH - 1))
-    shard = ttnn.ShardSpec(ttnn.CoreRangeSet([core_range]), [rows, TILE], ttnn.ShardOrientation.ROW_MAJOR)
+def cores_of_groups(layout):
+    """The cores of all groups of a layout."""
+    last = ttnn.CoreCoord(GRID_WIDTH - 1, layout.groups * layout.cores // GRID_WIDTH - 1)
+    return ttnn.CoreRangeSet([ttnn.CoreRange(ttnn.CoreCoord(0, 0), last)])
+
+
+def columns(layout, rows):
+    """The memory of `rows` rows on all cores of all groups, a tile column each."""
+    shard = ttnn.ShardSpec(cores_of_groups(layout), [rows, TILE], ttnn.ShardOrientation.ROW_MAJOR)
     return ttnn.MemoryConfig(ttnn.TensorMemoryLayout.WIDTH_SHARDED, ttnn.BufferType.L1, shard)
+
+
+class Shared:
+    """The tensors of SHARED on the device, by name."""
+
+    def __init__(self, device, layout):
+        self.by_name = {
+            name: zeros(device, layout, tiles(layout.numbers) * TILE, dtype) for name, (dtype, tiles) in SHARED.items()
+        }
+
+
+def shared_bytes(numbers):
+    """Bytes of each core's L1 that Shared takes."""
+    return sum(tiles(numbers) * tile_bytes(dtype) for dtype, tiles in SHARED.values())
+
+
+def own_bytes(numbers):
+    """Bytes of each core's L1 that the program's own buffers take while it runs."""
+    return sum(tiles(numbers) * tile_bytes(dtype) for dtype, tiles in OWN.values())
 
 
 @dataclass(frozen=True)
@@ -73,24 +97,27 @@ class Tensors:
 
     constants: ttnn.Tensor  # [rows, groups * cores * 32], a tile column per core, as weights.constants
     exact: ttnn.Tensor
-    shared: dict  # of SHARED, by name
+    shared: "Shared"
     scratch: ttnn.Tensor  # row-major: SCRATCH_BYTES per lane, samples of the lanes, a counter
     state: ttnn.Tensor  # row-major: the streams' states, in a core's column or a page per stream and core
 
     @property
     def all(self):
-        return [self.constants, self.exact, *self.shared.values(), self.scratch, self.state]
+        return [self.constants, self.exact, *self.shared.by_name.values(), self.scratch, self.state]
 
 
 def make_program(layout, tensors, rows, samples, prenet_biases, clock_log=None):
-    """The ProgramDescriptor of `layout`, from `rows` [streams, 1, windows, PAGE] to `samples` [streams, 1, windows, F * L].
+    """The ProgramDescriptor from `rows` [streams, 1, windows, PAGE] to `samples` [streams, 1, windows, FRAMES * HOP].
 
     `clock_log`: an L1 address for time stamps, see kernels/clock.h.
     """
     n = layout.numbers
-    core_ranges = tensors.constants.memory_config().shard_spec.grid
-    by_name = {"CONSTANTS": tensors.constants, "EXACT": tensors.exact, **tensors.shared}
-    buffers = [ttnn.cb_descriptor_from_sharded_tensor(n[name], tensor) for name, tensor in by_name.items()]
+    core_ranges = cores_of_groups(layout)
+    by_name = {"CONSTANTS": tensors.constants, "EXACT": tensors.exact, **tensors.shared.by_name}
+    buffers = [
+        ttnn.cb_descriptor_from_sharded_tensor(n[name], tensor, core_ranges=core_ranges)
+        for name, tensor in by_name.items()
+    ]
     buffers += [
         ttnn.CBDescriptor(
             total_size=tiles(n) * tile_bytes(dtype),
@@ -169,24 +196,20 @@ def upload(device, rows, memory, dtype=ttnn.bfloat16, tiled=True):
 
 def upload_constants(device, tile_rows, layout, dtype=ttnn.bfloat16):
     """A group's constant tiles [rows, cores * 32] on the cores of every group."""
-    memory = columns(layout.groups, layout.cores, tile_rows.shape[0])
+    memory = columns(layout, tile_rows.shape[0])
     return upload(device, tile_rows.repeat(1, layout.groups), memory, dtype)
 
 
 def zeros(device, layout, rows, dtype=ttnn.bfloat16, tiled=True):
     """Zeros, `rows` rows on every core."""
     width = layout.groups * layout.cores * TILE
-    return upload(device, torch.zeros(rows, width), columns(layout.groups, layout.cores, rows), dtype, tiled)
+    return upload(device, torch.zeros(rows, width), columns(layout, rows), dtype, tiled)
 
 
-def make_shared(device, layout):
-    """The tensors of SHARED."""
-    return {name: zeros(device, layout, tiles(layout.numbers) * TILE, dtype) for name, (dtype, tiles) in SHARED.items()}
-
-
-def make_scratch(device, layout):
+def scratch_rows(layout):
+    """Rows of Tensors.scratch."""
     bytes_ = layout.lanes * (SCRATCH_BYTES + layout.numbers["SAMPLES"] * 4) + ROW_BYTES
-    return zeros(device, layout, -(-bytes_ // ROW_BYTES), tiled=False)
+    return -(-bytes_ // ROW_BYTES)
 
 
 def make_state(device, layout):

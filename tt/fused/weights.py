@@ -145,7 +145,9 @@ def _put_decoder_layer(core_tiles, n, at, layer, config, core):
         weights, biases = attention.in_proj_weight.split(dim), attention.in_proj_bias.split(dim)
         for name, weight, bias in zip(("QUERY", "KEY", "VALUE"), weights, biases, strict=True):
             scale = head_dim**-0.5 if name == "QUERY" else 1.0
-            core_tiles.put_linear(at + n[f"{kind}_{name}"], _part(weight[mine], 0) * scale, _part(bias[mine], 0) * scale)
+            core_tiles.put_linear(
+                at + n[f"{kind}_{name}"], _part(weight[mine], 0) * scale, _part(bias[mine], 0) * scale
+            )
         # What a head gives is padded to a tile, so the rows of the weight are.
         weight = attention.out_proj.weight.unflatten(1, (NUM_HEADS, head_dim))
         weight = F.pad(weight, (0, TILE - head_dim)).flatten(1)

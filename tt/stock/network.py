@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The network of ttnn's own operations: some 140 programs a chunk, and every configuration that they can express."""
+
+import math
+
+import ttnn
+
+from reference.config import NUM_HEADS
+from tt.errors import UnsupportedOption
+from tt.memory import Tally
+from tt.runner import MODES, Buffers
+
+from .decoder import TtDecoder
+from .encoder import TtEncoder
+from .frontend import Framing, TtControl, TtFrontend
+from .layout import Layout
+from .ops import TILE, Ops
+from .synthesis import TtSynthesis
+
+# The selections of a chunk grow with the square of its frames: longer chunks cost more than they save.
+MAX_FRAMES = 320
+
+# Of each core's L1, for the circular buffers of the largest program. Measured are up to 280 KiB, for eight streams at
+# n = 2; tests/perf compares what it captures.
+PROGRAM_BYTES = 320 * 1024
+
+PLACES = {"L1": ttnn.L1_MEMORY_CONFIG, "DRAM": ttnn.DRAM_MEMORY_CONFIG}  # of state and activations, the better first
+
+
+def check_supported(config):
+    """Raises UnsupportedOption naming the option of an LLVCConfig that these operations do not support."""
+    prenet = config.convnet_config
+    has_prenet = prenet.convnet_prenet
+    faults = {
+        "proj: false": not config.proj,
+        "use_residual_blocks: false": has_prenet and not prenet.use_residual_blocks,
+        f"combine_residuals: {prenet.combine_residuals}": has_prenet
+        and prenet.combine_residuals in ("add", "multiply"),
+        f"out_channels: {list(prenet.out_channels)} (only single channels)": has_prenet
+        and set(prenet.out_channels) != {1},
+        f"L: {config.L} (at most {TILE})": config.L > TILE,
+        f"enc_dim: {config.enc_dim} (multiples of {TILE})": config.enc_dim % TILE != 0,
+        f"dec_dim: {config.dec_dim} (multiples of {NUM_HEADS * TILE})": config.dec_dim % (NUM_HEADS * TILE) != 0,
+    }
+    for option, is_fault in faults.items():
+        if is_fault:
+            raise UnsupportedOption(f"the TTNN network does not support {option}; use the CPU backend")
+
+
+class StockNetwork:
+    """The network on a device, its weights uploaded once. UnsupportedOption as check_supported."""
+
+    def __init__(self, device, model):
+        check_supported(model.config)
+        self.device = device
+        self.config = model.config
+        self.frontend = TtFrontend(device, model)
+        self.control = TtControl(device, self.frontend.row)
+        self.encoder = TtEncoder(device, model.mask_gen.encoder)
+        self.decoder = TtDecoder(device, model)
+        self.synthesis = TtSynthesis(device, model)
+
+    def plan(self, chunk_factor, batch_size, mode):
+        """The MemoryPlan of streams: in L1 if they fit beside what is there, else in DRAM. Allocates nothing."""
+        return self._plan(chunk_factor, batch_size, mode)[0]
+
+    def _plan(self, chunk_factor, batch_size, mode):
+        layout, _ = self.layout(chunk_factor, batch_size)
+        for name, memory in PLACES.items():
+            ops = TallyingOps(self.device, layout.total_rows, memory)
+            self.init_state(ops, layout)
+            make_buffers(ops, *self.buffer_shapes(layout), mode)
+            tally = ops.tally
+            activations = -(-layout.working_set // tally.banks[name])
+            working = {"L1": PROGRAM_BYTES}
+            working[name] = working.get(name, 0) + activations
+            plan = tally.plan(working)
+            if not plan.lacking:
+                break
+        return plan, memory
+
+    def layout(self, chunk_factor, batch_size):
+        """(the Layout on each chip, the streams on all chips: batch_size or a few more that pause).
+
+        UnsupportedOption for chunks that are too long.
+        """
+        most = MAX_FRAMES // self.config.dec_chunk_size
+        if chunk_factor > most:
+            raise UnsupportedOption(f"the TTNN network takes chunk factors up to {most}, not {chunk_factor}")
+        chips = self.device.get_num_devices()
+        streams_per_chip = -(-batch_size // chips)
+        return Layout(self.config, chunk_factor, streams_per_chip), chips * streams_per_chip
+
+    def init_state(self, ops, layout):
+        """The state at the start of all streams, and the selections for this layout, block by block."""
+        return {
+            "encoder": self.encoder.init_state(ops, layout),
+            "decoder": self.decoder.init_state(ops, layout),
+            "synthesis": self.synthesis.init_state(ops, layout),
+        }
+
+    def buffer_shapes(self, layout):
+        """Shapes of the rows that go in and the samples that come out, on each chip."""
+        shape = (layout.batch_size, 1, layout.rows)
+        return (*shape, self.frontend.row.width), (*shape, TILE)
+
+    def restart(self, ops, state, control):
+        """Zeroes the state of streams that start with this chunk."""
+        for tensor in state_tensors(state):
+            ops.restart(tensor, control.fresh)
+
+    def __call__(self, ops, rows, state, samples):
+        """One chunk on the device: rows as Framing makes them, uploaded -> `samples` [B, 1, rows, L of one tile]."""
+        control = self.control(ops, rows)
+        self.restart(ops, state, control)
+        features = self.frontend(ops, rows)
+        e = self.encoder(ops, features, state["encoder"], control)
+        decoded = self.decoder(ops, e, state["decoder"], control)
+        self.synthesis(ops, decoded, e, features, state["synthesis"], control, samples)
+
+    def open(self, chunk_factor, batch_size, mode):
+        """StockStreams, which must fit (see plan)."""
+        _, memory = self._plan(chunk_factor, batch_size, mode)
+        return StockStreams(self, *self.layout(chunk_factor, batch_size), memory, mode)
+
+
+class StockStreams:
+    """The state of a batch of streams on the device, and their samples on the host."""
+
+    def __init__(self, network, layout, slots, memory, mode):
+        self._network, self._layout, self._slots = network, layout, slots
+        self.ops = Ops(network.device, layout.total_rows, memory)
+        self.state = network.init_state(self.ops, layout)
+        self.buffers = make_buffers(self.ops, *network.buffer_shapes(layout), mode)
+        self._framing = Framing(network.frontend.row, layout, slots)
+
+    @property
+    def tensors(self):
+        """What chunks change in place."""
+        return state_tensors(self.state)
+
+    def restart(self, places):
+        """Puts the streams in these places to their start."""
+        self._framing.restart(places)
+
+    def pack(self, places, samples, frames):
+        """What is uploaded for a chunk of these streams, see Framing."""
+        return self._framing(places, samples, frames)
+
+    def __call__(self, buffers):
+        """One chunk on the device."""
+        self._network(self.ops, buffers.rows, self.state, buffers.samples)
+
+    def unpack(self, samples, places):
+        """What was downloaded -> the audio [S, chunk] of these streams."""
+        layout = self._layout
+        samples = samples.reshape(self._slots, layout.windows, layout.window_rows, TILE)[places]
+        samples = samples[:, :, : layout.config.dec_chunk_size, : layout.config.L]
+        return samples.reshape(len(samples), -1)
+
+
+def make_buffers(ops, rows_shape, samples_shape, mode):
+    """The pairs of buffers that a mode needs."""
+    return [
+        Buffers(ops.state(rows_shape, ttnn.float32), ops.state(samples_shape, ttnn.float32))
+        for _ in range(1 + MODES[mode])
+    ]
+
+
+def state_tensors(state):
+    """The tensors of a state that chunks change in place."""
+    return [tensor for block in state.values() for tensor in block.tensors]
+
+
+class TallyingOps(Ops):
+    """Ops that allocate nothing and add up what they would, in `tally`."""
+
+    def __init__(self, device, rows, memory):
+        super().__init__(device, rows, memory)
+        self.tally = Tally(device)
+
+    def constant(self, tensor, dtype=ttnn.bfloat16, memory=None):
+        *outer, rows, columns = tensor.shape
+        tiles = math.prod(outer) * -(-rows // TILE) * -(-columns // TILE)
+        memory = memory or self.memory
+        name = next(name for name, place in PLACES.items() if place.buffer_type == memory.buffer_type)
+        self.tally.add_pages(name, tiles, TILE * TILE * (4 if dtype == ttnn.float32 else 2))
