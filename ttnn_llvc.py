@@ -62,7 +62,7 @@ class TtLLVC:
         self.config = model.config
         self.offline_chunk_factor = max(1, OFFLINE_FRAMES // model.config.dec_chunk_size)
         release_traces(device)
-        with memory_errors("the network's weights"):
+        with memory_errors("the network's weights", "close other networks on it"):
             self.network = {"fused": FusedNetwork, "stock": StockNetwork}[kernels](device, model)
 
     @classmethod

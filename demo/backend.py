@@ -17,6 +17,7 @@ from reference.errors import LLVCError
 from reference.streaming import ChunkEngine, LLVCEngine
 
 BACKENDS = ("auto", "cpu", "ttnn")
+KERNELS = ("auto", "fused", "stock")  # of the ttnn backend, see ttnn_llvc.TtLLVC
 
 
 class BackendError(LLVCError):
@@ -45,7 +46,7 @@ def has_card():
 
 
 @contextmanager
-def open_backend(name, model, device_id=None, streams=1):
+def open_backend(name, model, device_id=None, streams=1, kernels="auto"):
     """Opens a backend for a reference network and closes it afterwards. BackendError if it is not available.
 
     Without a device_id many streams get both chips of an N300, and all else device 0.
@@ -80,7 +81,10 @@ def open_backend(name, model, device_id=None, streams=1):
     try:
         if "TT_METAL_SIMULATOR" in os.environ:
             where = f"simulated Wormhole, {where}"
-        tt_model = TtLLVC.from_reference(device, model)
+        tt_model = TtLLVC.from_reference(device, model, kernels)
+        print(
+            f"kernels: {tt_model.kernels}" + (f" (the fused ones do not take {tt_model.why})" if tt_model.why else "")
+        )
         yield Backend("ttnn", where, tt_model.engine, tt_model.offline_chunk_factor, offline_mode="throughput")
     finally:
         close(device)

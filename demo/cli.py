@@ -20,7 +20,7 @@ from reference.errors import LLVCError, one_line
 from reference.streaming import ChunkedStream
 
 from .audio import FORMATS, AudioError, check_writable, find_audio_files, read_audio, write_audio
-from .backend import BACKENDS, open_backend
+from .backend import BACKENDS, KERNELS, open_backend
 from .convert import convert_concurrently, convert_offline, convert_streaming
 from .files import replacing
 
@@ -66,6 +66,7 @@ def parse_args(argv=None):
     add("--streams", type=count(1), metavar="K", help="convert K files, or K copies of one, as streams at a time")
     add("--mode", choices=MODES, default="latency", help="of streams on a card: lowest latency, or transfers beside")
     add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
+    add("--kernels", choices=KERNELS, default="auto", help="on a card: one program a chunk, or ttnn's own operations")
     add("--device_id", type=count(0), metavar="N", help="which device, instead of 0 or, for streams, a whole N300")
     add("--plot", metavar="FILE.png", help="also draw input and output")
     add("--json", metavar="FILE", help="also write all figures to a file")
@@ -247,7 +248,7 @@ def run(args):
         failed.append({"input": str(source), "error": message})
         tqdm.write(f"error: {message}", file=sys.stderr)
 
-    with open_backend(args.backend, model, args.device_id, args.streams or 1) as backend:
+    with open_backend(args.backend, model, args.device_id, args.streams or 1, args.kernels) as backend:
         single = not Path(args.input_file).is_dir()
         if args.streams:
             done, errors, streaming = convert_streams(backend, pairs, sample_rate, args)

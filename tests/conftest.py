@@ -11,7 +11,10 @@ import torch
 from support.blocks import pcc
 from support.rung import DESCRIPTION, RUNG
 
-PCC_HEAD = "block                  configuration     n   B  worst PCC   max error      peak"
+from tt.errors import UnsupportedOption
+from tt.fused.layout import why_not
+
+PCC_HEAD = "block                  kernels configuration     n   B  worst PCC   max error      peak"
 PROGRAM_HEAD = "configuration     n   B  block       programs  L1 per core at most (B)  what"
 TRANSFER_HEAD = "configuration     n   B   bytes up per chunk   bytes down"
 SPEED_HEAD = (
@@ -20,8 +23,41 @@ SPEED_HEAD = (
 TABLES = {PCC_HEAD: [], PROGRAM_HEAD: [], TRANSFER_HEAD: [], SPEED_HEAD: []}
 
 
+@pytest.fixture(params=["fused", "stock"])
+def kernels(request):
+    """The kernels that a device test runs with."""
+    return request.param
+
+
 @pytest.fixture
-def measure():
+def make_network(kernels):
+    """make_network(device, model): a TtLLVC of these kernels; skips what they do not take."""
+    from ttnn_llvc import TtLLVC
+
+    def make(device, model):
+        try:
+            return TtLLVC.from_reference(device, model, kernels)
+        except UnsupportedOption as error:
+            pytest.skip(str(error))
+
+    return make
+
+
+@pytest.fixture
+def run_block(kernels):
+    """run_block(device, activations, block, chunks): see support/stock_blocks.py."""
+    from support import fused_blocks, stock_blocks
+
+    def run(device, a, block, chunks):
+        if kernels == "fused" and (reason := why_not(a.model)):
+            pytest.skip(f"the fused kernels do not take {reason}")
+        return (fused_blocks if kernels == "fused" else stock_blocks).run_block(device, a, block, chunks)
+
+    return run
+
+
+@pytest.fixture
+def measure(request):
     """measure(block, case, values, expected, least): tabulates worst PCC and largest error, asserts PCC >= least.
 
     values and expected are lists, one entry per chunk.
@@ -32,7 +68,9 @@ def measure():
         value, target = torch.cat([v.flatten() for v in values]), torch.cat([e.flatten() for e in expected])
         error, peak = float((value - target).abs().max()), float(target.abs().max())
         name, chunk_factor, batch_size = case
-        row = f"{block:22} {name:16} {chunk_factor:>2} {batch_size:>3} {worst:10.6f} {error:11.3g} {peak:9.3g}"
+        kernels = request.node.callspec.params.get("kernels", "")
+        where = f"{block:22} {kernels:7} {name:16} {chunk_factor:>2} {batch_size:>3}"
+        row = f"{where} {worst:10.6f} {error:11.3g} {peak:9.3g}"
         TABLES[PCC_HEAD].append(row)
         assert worst >= least, f"{block}: PCC {worst} on {RUNG}"
 

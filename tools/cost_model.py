@@ -25,7 +25,7 @@ UNIT_SHARE = (1.0, 0.25)  # of the matrix units' rate
 DRAM_SHARE = (1.0, 0.5)
 
 CORES = 64
-CYCLES_PER_TILE_PRODUCT = {"LoFi": 16, "HiFi2": 32, "HiFi4": 64}  # 32 x 32 x 32, at 1 GHz
+CYCLES_PER_TILE_PRODUCT = {"LoFi": 16, "HiFi2": 32, "HiFi3": 48, "HiFi4": 64}  # 32 x 32 x 32, at 1 GHz
 DRAM_BYTES_PER_US = 288e3
 PCIE_BYTES_PER_US = 32e3
 

@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -185,11 +185,14 @@ def main():
         os.environ.setdefault("CYCLES_VALUES", "0")
         sys.path.insert(0, str(args.recorder))
         import cycles
+
         cycles.setup()
         import ttnn
-        from ttnn_llvc import DEVICE_PARAMS
+
         from reference.config import load_config
         from reference.llvc import LLVC
+        from ttnn_llvc import DEVICE_PARAMS
+
         model = LLVC.from_config(load_config(CONFIG)[0]).eval()
         device = ttnn.open_device(device_id=0, **{**DEVICE_PARAMS, "trace_region_size": 0})
         for name in missing:

@@ -69,7 +69,7 @@ class Tally:
 
 
 @contextmanager
-def memory_errors(what):
+def memory_errors(what, advice="take fewer or shorter ones, or close others"):
     """Turns ttnn's out-of-memory errors into one line about `what`."""
     try:
         yield
@@ -86,6 +86,4 @@ def memory_errors(what):
             ) from None
         else:
             raise
-        raise DeviceMemoryError(
-            f"the device has too little {memory} for {what}; take fewer or shorter ones, or close others"
-        ) from None
+        raise DeviceMemoryError(f"the device has too little {memory} for {what}; {advice}") from None

@@ -13,18 +13,17 @@ from demo.convert import convert_offline, timed_chunks
 from demo.metrics import token_accuracy
 from reference.checkpoint import load_model
 from reference.streaming import ChunkedStream
-from ttnn_llvc import TtLLVC
 
 START, SAMPLES = 8000, 3000  # voiced
 
 
 @on_device
 @pytest.mark.parametrize("chunk_factor", [None, 1])
-def test_bundled_voice(device, chunk_factor):
+def test_bundled_voice(device, chunk_factor, make_network):
     config = golden("llvc").model.config
     model = load_model(BUNDLED_CHECKPOINT, config)
     audio = torch.from_numpy(golden("llvc").arrays["audio"])[START : START + SAMPLES]
-    network = TtLLVC.from_reference(device, model)
+    network = make_network(device, model)
     with ChunkedStream(network.engine(chunk_factor or 4, 1, "latency")) as stream:
         convert = convert_offline if chunk_factor is None else timed_chunks
         converted, _ = convert(stream, audio)

@@ -17,28 +17,27 @@ from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
 from support.server_scenario import run_scenario
 
 from tt.runner import MODES
-from ttnn_llvc import TtLLVC
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @on_device
 @pytest.mark.parametrize("case", [(1, 2, "latency"), (1, 4, "throughput"), (2, 5, "throughput")], ids=str)
-def test_a_server(mesh_device, case, measure, rung):
+def test_a_server(mesh_device, case, measure, rung, make_network):
     chunk_factor, batch_size, mode = case
     if rung == "simulator" and batch_size > 2:
         pytest.skip("takes hours there")
     model = golden("llvc").model
-    with TtLLVC.from_reference(mesh_device, model).serve(batch_size, chunk_factor, mode) as server:
+    with make_network(mesh_device, model).serve(batch_size, chunk_factor, mode) as server:
         values, expected = run_scenario(server, model)
     measure(f"two chips, {mode}", ("llvc", chunk_factor, batch_size), values, expected, NETWORK_PCC)
 
 
 @on_device
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_a_batch_that_does_not_divide(mesh_device, batch_size):
+def test_a_batch_that_does_not_divide(mesh_device, batch_size, make_network):
     audio = speech("llvc", batch_size, 300)
-    with TtLLVC.from_reference(mesh_device, golden("llvc").model).stream(1, batch_size) as stream:
+    with make_network(mesh_device, golden("llvc").model).stream(1, batch_size) as stream:
         value = torch.cat((stream.push(audio), stream.flush()), dim=1)
     with torch.no_grad():
         expected = golden("llvc").model(audio[:, None])[:, 0]
@@ -48,9 +47,9 @@ def test_a_batch_that_does_not_divide(mesh_device, batch_size):
 
 @on_device
 @pytest.mark.parametrize("mode", MODES)
-def test_one_transfer_each_way_for_both_chips(mesh_device, mode, monkeypatch):
+def test_one_transfer_each_way_for_both_chips(mesh_device, mode, monkeypatch, make_network):
     calls = Counter()
-    with TtLLVC.from_reference(mesh_device, golden("llvc").model).stream(1, 4, mode) as stream:
+    with make_network(mesh_device, golden("llvc").model).stream(1, 4, mode) as stream:
         for name in ("copy_host_to_device_tensor", "to_torch"):
             original = getattr(ttnn, name)
 
@@ -65,10 +64,10 @@ def test_one_transfer_each_way_for_both_chips(mesh_device, mode, monkeypatch):
 
 
 @on_device
-def test_a_chip_needs_memory_for_its_streams_only(mesh_device):
-    tt_model = TtLLVC.from_reference(mesh_device, golden("llvc").model)
+def test_a_chip_needs_memory_for_its_streams_only(mesh_device, make_network):
+    tt_model = make_network(mesh_device, golden("llvc").model)
     assert tt_model.plan(1, 64).held == tt_model.plan(1, 63).held
-    layout, streams = tt_model.layout(1, 64)
+    layout, streams = tt_model.network.layout(1, 64)
     assert layout.batch_size == 32 and streams == 64
 
 

@@ -31,12 +31,12 @@ def streamed(model, audio, chunk_factor, slices):
         return torch.cat([stream.push(piece) for piece in audio.split(slices, dim=1)] + [stream.flush()], dim=1)
 
 
-def check_stream(device, case, measure):
+def check_stream(device, case, measure, make_network):
     name, chunk_factor, batch_size = case
     model = golden(name).model
     chunk = chunk_factor * model.config.chunk_len
     audio = speech(name, batch_size, 3 * chunk + model.config.chunk_len // 2 + 5)  # the last chunk is incomplete
-    value = streamed(TtLLVC.from_reference(device, model), audio, chunk_factor, slices=chunk)
+    value = streamed(make_network(device, model), audio, chunk_factor, slices=chunk)
     expected = offline(model, audio)
     assert value.shape == expected.shape
     for b in range(batch_size):
@@ -47,42 +47,45 @@ def check_stream(device, case, measure):
 
 
 @for_all_cases
-def test_stream(device, case, measure):
-    check_stream(device, case, measure)
+def test_stream(device, case, measure, make_network):
+    check_stream(device, case, measure, make_network)
 
 
 @on_device
 @pytest.mark.parametrize("case", BATCHES, ids=str)
-def test_stream_of_any_batch(device, case, measure, rung):
+def test_stream_of_any_batch(device, case, measure, rung, make_network):
     if rung == "simulator" and case != ("llvc", 1, 5):
         pytest.skip("takes hours there")
-    check_stream(device, case, measure)
+    check_stream(device, case, measure, make_network)
 
 
 @on_device
 @pytest.mark.parametrize("name", ["llvc", "llvc_nc", "readme_defaults"])
-def test_offline(device, name, measure, rung):
+def test_offline(device, name, measure, rung, make_network):
     model = golden(name).model
     audio = speech(name, 1, 1900 if rung == "simulator" else 16000)
-    tt_model = TtLLVC.from_reference(device, model)
+    tt_model = make_network(device, model)
     value = tt_model.convert(audio)
     measure("offline", (name, tt_model.offline_chunk_factor, 1), [value], [offline(model, audio)], NETWORK_PCC)
 
 
 @on_device
-def test_a_batch_is_its_single_streams(device):
+def test_a_batch_is_its_single_streams(device, make_network):
     model = golden("llvc").model
     audio = speech("llvc", 2, 700)
-    tt_model = TtLLVC.from_reference(device, model)
+    tt_model = make_network(device, model)
     batch = streamed(tt_model, audio, 1, slices=208)
     for b in range(2):
-        assert pcc(batch[b], streamed(tt_model, audio[b : b + 1], 1, slices=208)[0]) >= 0.9999
+        alone = streamed(tt_model, audio[b : b + 1], 1, slices=208)[0]
+        if tt_model.kernels == "fused":
+            assert torch.equal(batch[b], alone)
+        assert pcc(batch[b], alone) >= 0.9999
 
 
 @on_device
-def test_a_silent_stream_beside_a_loud_one(device):
+def test_a_silent_stream_beside_a_loud_one(device, make_network):
     """Stays, bit for bit, what it is beside another silent one."""
-    tt_model = TtLLVC.from_reference(device, golden("llvc").model)
+    tt_model = make_network(device, golden("llvc").model)
     silent = torch.zeros(1, 700)
     beside_loud = streamed(tt_model, torch.cat((speech("llvc", 1, 700) * 3, silent)), 1, slices=208)[1]
     beside_silent = streamed(tt_model, torch.cat((silent, silent)), 1, slices=208)[1]
@@ -91,7 +94,7 @@ def test_a_silent_stream_beside_a_loud_one(device):
 
 @on_device
 @pytest.mark.parametrize("reset_at", [208 * 3, 500])
-def test_restarting_one_stream_of_a_batch(device, reset_at):
+def test_restarting_one_stream_of_a_batch(device, reset_at, make_network):
     """At a border of chunks and elsewhere, where the streams fall out of step: as the reference's stream."""
     model = golden("llvc").model
     audio = speech("llvc", 2, 1100)
@@ -102,26 +105,26 @@ def test_restarting_one_stream_of_a_batch(device, reset_at):
             stream.reset([False, True])
             return torch.cat([*parts, stream.push(audio[:, reset_at:]), stream.flush()], dim=1)
 
-    value, expected = run(TtLLVC.from_reference(device, model).stream(1, 2)), run(LLVCStream(model, 1, 2))
+    value, expected = run(make_network(device, model).stream(1, 2)), run(LLVCStream(model, 1, 2))
     assert value.shape == expected.shape
     for b in range(2):
         assert pcc(value[b], expected[b]) >= NETWORK_PCC, f"stream {b}"
 
 
 @on_device
-def test_flush_begins_anew(device):
+def test_flush_begins_anew(device, make_network):
     model = golden("llvc").model
     audio = speech("llvc", 1, 300)
-    with TtLLVC.from_reference(device, model).stream() as stream:
+    with make_network(device, model).stream() as stream:
         first = torch.cat((stream.push(audio), stream.flush()), dim=1)
         assert torch.equal(first, torch.cat((stream.push(audio), stream.flush()), dim=1))
 
 
 @on_device
-def test_a_reset_clears_what_is_not_finite(device):
+def test_a_reset_clears_what_is_not_finite(device, make_network):
     audio = torch.cat((torch.full((1, 500), 3e38), torch.full((1, 500), -3e38)), dim=1)
     speech_ = speech("llvc", 1, 300)
-    with TtLLVC.from_reference(device, golden("llvc").model).stream() as stream:
+    with make_network(device, golden("llvc").model).stream() as stream:
         stream.push(audio)
         stream.reset()
         after = torch.cat((stream.push(speech_), stream.flush()), dim=1)
@@ -130,48 +133,81 @@ def test_a_reset_clears_what_is_not_finite(device):
 
 
 @on_device
-def test_state_stays_where_it_is_and_nothing_grows(device):
-    with TtLLVC.from_reference(device, golden("llvc").model).stream() as stream:
-        addresses = [tensor.buffer_address() for tensor in state_tensors(stream.engine.state)]
+def test_state_stays_where_it_is_and_nothing_grows(device, make_network):
+    with make_network(device, golden("llvc").model).stream() as stream:
+        addresses = [tensor.buffer_address() for tensor in stream.engine.streams.tensors]
         audio = speech("llvc", 1, 208 * 4 + 16)
         stream.push(audio[:, : 208 + 16])  # the first chunk loads the programs, which stay
         before = allocated(device)
         for chunk in audio[:, 208 + 16 :].split(208, dim=1):
             stream.push(chunk)
-            assert [tensor.buffer_address() for tensor in state_tensors(stream.engine.state)] == addresses
+            assert [tensor.buffer_address() for tensor in stream.engine.streams.tensors] == addresses
             assert allocated(device) == before
-    assert len(set(addresses)) == len(addresses) == 3
+    assert len(set(addresses)) == len(addresses) > 0
+
+
+STOCK_REFUSES = {
+    "small_causal_blocks": "use_residual_blocks: false",
+    "options_no_proj": "proj: false",
+    "options_prenet_channels": "out_channels",
+    "options_prenet_add": "combine_residuals: add",
+    "small": "dec_dim: 32",
+}
+FUSED_REFUSE = {
+    "small_causal_blocks": "a prenet without residual blocks",
+    "options_no_proj": "L 8 ",
+    "options_prenet_channels": "a prenet",
+    "options_prenet_add": "a prenet",
+    "readme_defaults": "L 8 ",
+}
 
 
 def test_unsupported_options_name_themselves():
-    params = golden("small_causal_blocks").params
-    with pytest.raises(UnsupportedOption, match="use_residual_blocks: false"):
-        TtLLVC(None, LLVC(**params))
+    for name, option in STOCK_REFUSES.items():
+        with pytest.raises(UnsupportedOption, match=option):
+            TtLLVC(None, LLVC(**golden(name).params).eval(), kernels="stock")
+    for name, option in FUSED_REFUSE.items():
+        with pytest.raises(UnsupportedOption, match=f"the fused kernels do not take {option}"):
+            TtLLVC(None, LLVC(**golden(name).params).eval(), kernels="fused")
     with pytest.raises(UnsupportedOption, match="proj: false"):
         TtLLVC(None, golden("options_no_proj").model)
-    with pytest.raises(UnsupportedOption, match="out_channels"):
-        TtLLVC(None, golden("options_prenet_channels").model)
-    with pytest.raises(UnsupportedOption, match="combine_residuals: add"):
-        TtLLVC(None, golden("options_prenet_add").model)
-    with pytest.raises(UnsupportedOption, match="dec_dim: 32"):
-        TtLLVC(None, golden("small").model)
     with pytest.raises(ValueError, match="training mode"):
         TtLLVC(None, LLVC(**golden("llvc").params).train())
+    with pytest.raises(ValueError, match="kernels must be one of auto, fused, stock, not 'fast'"):
+        TtLLVC(None, golden("llvc").model, kernels="fast")
 
 
 @on_device
-def test_long_chunks_are_refused(device):
-    tt_model = TtLLVC.from_reference(device, golden("llvc").model)
-    with pytest.raises(UnsupportedOption, match="chunk factors up to 24, not 25"):
-        tt_model.stream(25)
+def test_fused_kernels_where_they_fit(device):
+    assert TtLLVC.from_reference(device, golden("llvc").model).kernels == "fused"
+    stock = TtLLVC.from_reference(device, golden("readme_defaults").model)
+    assert stock.kernels == "stock" and "L 8" in stock.why
+
+
+SIMILAR = ["small", "small_no_lookahead", "options_wide_groups"]
+
+
+@on_device
+@pytest.mark.parametrize("case", [(name, n, b) for name in SIMILAR for n, b in ((1, 1), (2, 2))], ids=str)
+def test_configurations_of_the_same_shape(device, case, measure):
+    """Other widths, prenets and numbers of layers, windows that hold more past than present frames."""
+    check_stream(device, case, measure, lambda device, model: TtLLVC.from_reference(device, model, "fused"))
+
+
+@on_device
+def test_long_chunks_are_refused(device, make_network):
+    tt_model = make_network(device, golden("llvc").model)
+    if tt_model.kernels == "stock":  # the fused kernels loop over windows
+        with pytest.raises(UnsupportedOption, match="chunk factors up to 24, not 25"):
+            tt_model.stream(25)
     for arguments in ((0, 1), (1, 0), (1.5, 1)):
         with pytest.raises(ValueError, match="must be a positive integer"):
             tt_model.stream(*arguments)
 
 
 @on_device
-def test_too_little_memory_gets_one_line(device):
-    tt_model = TtLLVC.from_reference(device, golden("llvc").model)
+def test_too_little_memory_gets_one_line(device, make_network):
+    tt_model = make_network(device, golden("llvc").model)
     hog = []
     shape = [1, 1, 2**15, 2**14]  # 1 GB
     with pytest.raises(RuntimeError, match="Out of Memory"):

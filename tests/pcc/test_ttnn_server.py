@@ -12,7 +12,6 @@ from support.server_scenario import run_scenario
 from demo.backend import Backend
 from demo.convert import convert_concurrently
 from tt.runner import MODES
-from ttnn_llvc import TtLLVC
 
 # chunk factor, batch size, mode, with a trace or without
 CASES = [
@@ -36,14 +35,14 @@ CASES = [
 
 @on_device
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_streams_join_leave_and_start_anew(device, case, measure, monkeypatch, rung):
+def test_streams_join_leave_and_start_anew(device, case, measure, monkeypatch, rung, make_network):
     chunk_factor, batch_size, mode, traced = case
     if rung == "simulator" and batch_size > 5:
         pytest.skip("takes hours there")
     if not traced:
         monkeypatch.setenv("TT_METAL_SLOW_DISPATCH_MODE", "1")
     model = golden("llvc").model
-    with TtLLVC.from_reference(device, model).serve(batch_size, chunk_factor, mode) as server:
+    with make_network(device, model).serve(batch_size, chunk_factor, mode) as server:
         assert server.engine.runner.traced or not traced
         values, expected = run_scenario(server, model)
     for value, wanted in zip(values, expected, strict=True):
@@ -53,9 +52,9 @@ def test_streams_join_leave_and_start_anew(device, case, measure, monkeypatch, r
 
 
 @on_device
-def test_a_stream_is_what_it_is_alone(device):
+def test_a_stream_is_what_it_is_alone(device, make_network):
     audio = speech("llvc", 3, 208 * 3 + 50)
-    tt_model = TtLLVC.from_reference(device, golden("llvc").model)
+    tt_model = make_network(device, golden("llvc").model)
 
     def alone(samples):
         with tt_model.serve(1) as server, server.open() as stream:
@@ -75,11 +74,11 @@ def test_a_stream_is_what_it_is_alone(device):
 
 @on_device
 @pytest.mark.parametrize("mode", MODES)
-def test_the_demo_converts_signals_as_streams(device, mode):
+def test_the_demo_converts_signals_as_streams(device, mode, make_network):
     """More signals than streams: where one ends the next one joins."""
     model = golden("llvc").model
     signals = [samples[: 500 - 150 * b] for b, samples in enumerate(speech("llvc", 3, 500))]
-    tt_model = TtLLVC.from_reference(device, model)
+    tt_model = make_network(device, model)
     backend = Backend("ttnn", "", tt_model.engine, tt_model.offline_chunk_factor, "throughput")
     converted, figures = convert_concurrently(backend, signals, 2, 1, mode, 16000)
     for samples, value in zip(signals, converted, strict=True):
@@ -90,10 +89,10 @@ def test_the_demo_converts_signals_as_streams(device, mode):
 
 
 @on_device
-def test_nothing_leaks_into_a_silent_stream(device):
+def test_nothing_leaks_into_a_silent_stream(device, make_network):
     """Beside a loud stream it is bit for bit what it is with nobody in the other places."""
     loud = speech("llvc", 1, 208 * 3 + 16)[0] * 3
-    tt_model = TtLLVC.from_reference(device, golden("llvc").model)
+    tt_model = make_network(device, golden("llvc").model)
 
     def silence(neighbour):
         with tt_model.serve(2) as server:
@@ -113,10 +112,10 @@ def test_nothing_leaks_into_a_silent_stream(device):
 
 
 @on_device
-def test_a_place_is_clean_for_the_next_stream(device):
+def test_a_place_is_clean_for_the_next_stream(device, make_network):
     """Whatever stood in it, values that are not finite among them."""
     audio = speech("llvc", 1, 500)[0]
-    with TtLLVC.from_reference(device, golden("llvc").model).serve(1) as server:
+    with make_network(device, golden("llvc").model).serve(1) as server:
 
         def one():
             with server.open() as stream:

@@ -22,7 +22,10 @@ from ttnn_llvc import TtLLVC
 BUDGET = {"llvc": (141, 148), "llvc_nc": (104, 108), "readme_defaults": (189, 193)}
 KERNEL_BYTES = 2**20  # of DRAM per bank that the programs of one network take at most
 
-CASES = [("llvc", n, batch_size) for batch_size in (1, 8, 64) for n in (1, 2, 4)]
+FUSED_CASES = [("llvc", n, batch_size) for batch_size in (1, 4, 8, 16, 64, 370) for n in (1, 2, 4)]
+FUSED_CASES += [("llvc_nc", 1, 1), ("small", 1, 1), ("options_wide_groups", 2, 2)]
+
+CASES = [("llvc", n, batch_size) for batch_size in (1, 4, 8, 16, 64) for n in (1, 2, 4)]
 CASES += [
     ("llvc", 1, 10),
     ("llvc", 1, 12),
@@ -63,13 +66,13 @@ def counted_only(device, rung):
 
 @on_device
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_programs_and_memory(device, case, tabulate_programs):
+def test_stock_programs_and_memory(device, case, tabulate_programs):
     name, chunk_factor, batch_size = case
-    network = TtLLVC.from_reference(device, golden(name).model)
-    plan, before = network.plan(chunk_factor, batch_size), allocated(device)
-    engine = network.engine(chunk_factor, batch_size)
+    tt_model = TtLLVC.from_reference(device, golden(name).model, "stock")
+    plan, before = tt_model.plan(chunk_factor, batch_size), allocated(device)
+    engine, network = tt_model.engine(chunk_factor, batch_size), tt_model.network
     taken = dict(zip(MEMORIES, (b - a for a, b in zip(before, allocated(device), strict=True)), strict=True))
-    ops, state, buffers = engine.ops, engine.state, engine.runner.buffers[0]
+    ops, state, buffers = engine.streams.ops, engine.streams.state, engine.runner.buffers[0]
 
     engine.runner.release_trace()  # what follows runs beside it
     control, *frontend = programs(device, lambda: network.control(ops, buffers.rows))
@@ -102,8 +105,33 @@ def test_programs_and_memory(device, case, tabulate_programs):
 
 
 @on_device
+@pytest.mark.parametrize("case", FUSED_CASES, ids=str)
+def test_fused_program_and_memory(device, case, tabulate_programs):
+    name, chunk_factor, batch_size = case
+    tt_model = TtLLVC.from_reference(device, golden(name).model, "fused")
+    plan, before = tt_model.plan(chunk_factor, batch_size), allocated(device)
+    engine = tt_model.engine(chunk_factor, batch_size)
+    taken = dict(zip(MEMORIES, (b - a for a, b in zip(before, allocated(device), strict=True)), strict=True))
+    engine.runner.release_trace()
+    _, names, peak = programs(device, lambda: engine.streams(engine.runner.buffers[0]))
+    layout = engine.streams.layout
+    where = "DRAM" if layout.state_in_dram else "L1"
+    what = f"{layout.groups} groups x {layout.rounds} rounds x {layout.lanes} lanes, state in {where}; of L1 per core: "
+    what += f"weights {before[0]}, held {taken['L1']}, program {plan.working['L1']} B; DRAM {plan.total('DRAM')} B"
+    tabulate_programs(case, "chunk", len(names), peak, what)
+    engine.close()
+
+    assert names == ["GenericOpDeviceOperation"]
+    assert taken["L1"] == plan.held["L1"] and peak == plan.working["L1"]
+    assert plan.held["DRAM"] <= taken["DRAM"] <= plan.held["DRAM"] + KERNEL_BYTES
+    assert not plan.lacking
+
+
+@on_device
 @pytest.mark.parametrize("case", [case for case in CASES if case[0] == "llvc"], ids=str)
-def test_what_a_chunk_moves_compiles_and_allocates(device, case, monkeypatch, tabulate_transfers):
+def test_what_a_chunk_moves_compiles_and_allocates(
+    device, case, monkeypatch, tabulate_transfers, make_network, kernels
+):
     """One transfer each way, and after the preparation nothing compiled or allocated."""
     name, chunk_factor, batch_size = case
     moved = []
@@ -122,7 +150,7 @@ def test_what_a_chunk_moves_compiles_and_allocates(device, case, monkeypatch, ta
     watch("to_torch", 0)
     chunk = chunk_factor * 208
     audio = speech(name, batch_size, 2 * chunk + 16)
-    with TtLLVC.from_reference(device, golden(name).model).stream(chunk_factor, batch_size) as stream:
+    with make_network(device, golden(name).model).stream(chunk_factor, batch_size) as stream:
         compiled, before = device.num_program_cache_entries(), allocated(device)
         stream.push(audio[:, : chunk + 16])
         moved.clear()
@@ -134,14 +162,18 @@ def test_what_a_chunk_moves_compiles_and_allocates(device, case, monkeypatch, ta
         if stream.engine.runner.traced:
             assert not [node for node in graph if node["node_type"] == "buffer_allocate"]
     (_, up), (_, down) = moved
-    assert up == batch_size * chunk_factor * 32 * 96 * 4 and down == batch_size * chunk_factor * 32 * 32 * 4
+    windows = batch_size * chunk_factor
+    if kernels == "stock":
+        assert up == windows * 32 * 96 * 4 and down == windows * 32 * 32 * 4
+    else:  # these batches fill the groups of cores
+        assert up == windows * 288 * 4 and down == windows * 208 * 4
     tabulate_transfers(case, up, down)
 
 
 @on_device
-def test_no_planned_server_is_too_large_for_an_n150(device):
+def test_no_planned_server_is_too_large_for_an_n150(device, make_network):
     """64 streams at n = 1 fit with room to spare, and what does not fit is refused before anything is taken."""
-    network = TtLLVC.from_reference(device, golden("llvc").model)
+    network = make_network(device, golden("llvc").model)
     plan = network.plan(1, 64, "throughput")
     assert not plan.lacking and plan.needs("L1") < plan.free["L1"] / 2 and plan.needs("DRAM") < plan.free["DRAM"] / 10
     before = allocated(device)

@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the tests of single blocks on the device share: the reference's activations, and rows made of them."""
+"""What the tests on the device share: cases, speech, and the reference's activations."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -13,9 +13,7 @@ import ttnn
 from support.golden import load_golden
 
 from reference.llvc import LLVC
-from tt.stock.frontend import Control
 from tt.stock.layout import Layout
-from tt.stock.ops import Ops, upload
 from ttnn_llvc import DEVICE_PARAMS
 
 # configuration, chunk factor, batch size; chunks in a row are CHUNKS
@@ -89,29 +87,3 @@ def activations(name, chunk_factor, batch_size, chunks=CHUNKS):
 def chunk_of(x, layout, chunk):
     """Frames [B, T, C] -> those of one chunk, [B, frames, C]."""
     return x[:, chunk * layout.frames : (chunk + 1) * layout.frames]
-
-
-def to_rows(ops, x, layout):
-    """Frames of one chunk [B, frames, C] -> rows on the device; the padding rows hold garbage."""
-    rows = torch.full((layout.batch_size, layout.windows, layout.window_rows, x.shape[-1]), 3.0)
-    chunk = layout.config.dec_chunk_size
-    rows[:, :, :chunk] = x.reshape(layout.batch_size, layout.windows, chunk, -1)
-    return upload(ops.device, rows.reshape(layout.batch_size, 1, layout.rows, -1), memory=ops.memory)
-
-
-def from_rows(tensor, layout):
-    """Rows on the device -> frames [B, frames, C]."""
-    rows = ttnn.to_torch(tensor).float().reshape(layout.batch_size, layout.windows, layout.window_rows, -1)
-    return rows[:, :, : layout.config.dec_chunk_size].flatten(1, 2)
-
-
-def ops_for(device, layout):
-    """The Ops of streams of this layout."""
-    return Ops(device, layout.total_rows)
-
-
-def all_move(ops, layout):
-    """The Control of a chunk in which all streams go on, all frames there."""
-    ones = torch.ones(layout.batch_size, 1, layout.rows, 1)
-    zeros = torch.zeros(layout.batch_size, 1, 1, 1)
-    return Control(*(upload(ops.device, mask, memory=ops.memory) for mask in (ones, ones[:, :, :1], zeros)))

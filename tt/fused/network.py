@@ -4,6 +4,7 @@
 
 """The network as one program: samples in, samples out, all state on the device (docs/KERNELS.md)."""
 
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 import torch
@@ -14,7 +15,7 @@ from tt.memory import Tally
 from tt.runner import MODES, Buffers
 
 from . import weights
-from .layout import Layout, why_not
+from .layout import Layout, groups_on, why_not
 from .program import (
     ROW_BYTES,
     Shared,
@@ -80,7 +81,8 @@ class FusedNetwork:
         """The Shared tensors of a layout."""
         shared = self._shared.get(layout.lanes)
         if shared is None:
-            self._shared[layout.lanes] = shared = Shared(self.device, layout)
+            everywhere = replace(layout, groups=groups_on(self._grid, self.config))
+            self._shared[layout.lanes] = shared = Shared(self.device, everywhere)
         return shared
 
     def open(self, chunk_factor, batch_size, mode):
@@ -115,6 +117,11 @@ class FusedStreams:
     def tensors(self):
         """What chunks change in place."""
         return [self._tensors.state]
+
+    @property
+    def shared(self):
+        """The Shared tensors that the program works in."""
+        return self._tensors.shared
 
     def restart(self, places):
         """Puts the streams in these places to their start."""

@@ -1,0 +1,316 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the fused program computes, in PyTorch: from what was uploaded, not from the model.
+
+The constant tiles, the state, the samples and words of a window, and the program's arguments are all it knows; the
+numbers of tiles, words and places in the state are those of kernels/layout.h. So a weight in the wrong tile, a word at
+the wrong place or a ring that is off by one fails on the mock device too. All cores of a group are computed at once:
+tiles are [cores, 32, 32], what all cores gathered is [32, columns * 32]. Products are float32 and what is packed to
+bfloat16 is rounded; nothing of a Tensix core's arithmetic is imitated.
+
+The state is memory: float32 copies of bfloat16 values, whose bits are the words.
+"""
+
+import struct
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from tt.fused.layout import KERNELS, header_constants
+from tt.fused.program import SHARED
+
+TILE, FACE = 32, 16
+HALVES = 2
+EPSILON = 1e-5
+
+
+def bf16(x):
+    return x.bfloat16().float()
+
+
+def words_of(values):
+    """float32 values -> their bits, as integers."""
+    return values.contiguous().view(torch.int32)
+
+
+@dataclass
+class Group:
+    """A group of cores: its constant tiles, [cores, tiles, 32, 32], and its program's numbers."""
+
+    n: dict
+    constants: torch.Tensor
+    exact: torch.Tensor
+    biases: list
+
+    def linear(self, tiles, at):
+        """Gathered tiles [32, inputs * 32] through the linear map at constant `at`: [cores, 32, 32]."""
+        inputs = tiles.shape[1] // TILE
+        weight = self.constants[:, at : at + inputs].flatten(1, 2)
+        return tiles @ weight + self.constants[:, at + inputs, :1]
+
+    def norm(self, values, mean, at):
+        """LayerNorm of values [cores, 32, 32], by the sums that the cores exchange."""
+        sums, squares = self.constants[:, mean], self.constants[:, mean + 1]
+        cores = self.n["CORES"]
+        stats = torch.zeros(2 * cores, TILE)
+        stats[0::2], stats[1::2] = bf16(values).sum(2), bf16(values**2).sum(2)
+        stats = F.pad(stats, (0, 0, 0, 2 * TILE - 2 * cores))[:TILE]
+        minus_mean = (sums @ stats)[:, :1, :].transpose(1, 2)
+        variance = ((squares @ stats)[:, :1, :].transpose(1, 2) - minus_mean**2).clamp(min=0)
+        scale = (variance + EPSILON).rsqrt()
+        diagonal, rows, bias = (self.constants[:, at + i] for i in range(3))
+        scaled = bf16(bf16(values) @ diagonal)
+        return scaled * scale + minus_mean * scale * rows + bias[:, :1]
+
+
+def gathered(tiles):
+    """Tiles of all cores [cores, 32, 32] side by side."""
+    return tiles.transpose(0, 1).flatten(1)
+
+
+class Stream:
+    """The state of one stream on all cores of a group: values [cores, STATE_BYTES / 2], changed in place."""
+
+    def __init__(self, n, values, words):
+        self.n, self.values = n, values
+        self.frames = int(words[n["WORD_FRAMES"]])
+        self.starts = bool(words[n["WORD_STARTS"]])
+        self.number = 0 if self.starts else self._number()
+
+    def _number(self):
+        low, high = self.values[0, :2].bfloat16().view(torch.int16).tolist()
+        return (high & 0xFFFF) << 16 | low & 0xFFFF
+
+    def close(self):
+        if self.frames:
+            low, high = struct.unpack("<2h", struct.pack("<I", self.number + 1))
+            self.values[:, :2] = torch.tensor([low, high], dtype=torch.int16).view(torch.bfloat16).float()
+
+    def frames_at(self, offset, count):
+        """`count` frames at a place of the state, half by half: a view [cores, 2, count, 16]."""
+        start = offset // 2
+        return self.values[:, start : start + HALVES * count * FACE].unflatten(1, (HALVES, count, FACE))
+
+    def past(self, offset, count):
+        """The frames there [cores, count, 32], zeros at a stream's start."""
+        frames = self.frames_at(offset, count).transpose(1, 2).flatten(2)
+        return torch.zeros_like(frames) if self.starts else frames.clone()
+
+    def keep(self, offset, frames):
+        """Writes frames [cores, count, 32], unless the stream pauses."""
+        if self.frames:
+            self.frames_at(offset, frames.shape[1]).copy_(frames.unflatten(2, (HALVES, FACE)).transpose(1, 2))
+
+    def taps(self, layer, x):
+        """The input x [cores, 32, 32] of an encoder layer some frames earlier, for every tap; keeps it."""
+        n = self.n
+        frames, past = n["FRAMES"], n["TAPS"] << layer
+        slots = -(-past // frames) + 1
+        offset = n["STATE_RINGS"] + sum(-(-(n["TAPS"] << i) // frames) + 1 for i in range(layer)) * frames * 64
+        ring = self.frames_at(offset, slots * frames).transpose(1, 2).flatten(2)
+        slot = self.number % slots
+        age = min(self.number, slots) * frames
+        result = []
+        for tap in range(n["TAPS"]):
+            delay = (n["TAPS"] - tap) << layer
+            shifted = torch.zeros_like(x)
+            for frame in range(frames):
+                source = frame - delay
+                if source >= 0:
+                    shifted[:, frame] = x[:, source]
+                elif -source <= age:
+                    shifted[:, frame] = ring[:, (slot * frames + source) % (slots * frames)]
+            result.append(shifted)
+        if self.frames:
+            ring[:, slot * frames : (slot + 1) * frames] = x[:, :frames]
+            self.keep(offset, ring)
+        return result
+
+
+def frontend(group, page, stream):
+    """Samples of a window -> features [cores, 32, 32] that are relevant in their first FRAMES rows."""
+    n = group.n
+    rows = page[: n["FIELD"] + n["SAMPLES"]].unfold(0, TILE, n["NEW"])  # those of all cores, one below the other
+    shut = torch.zeros_like(rows)
+    if stream.starts:
+        position = torch.arange(len(rows))[:, None] * n["NEW"] + torch.arange(TILE)
+        shut[position < n["FIELD"]] = -1e4
+    x = rows
+    for block in range(n["PRENET_BLOCKS"]):
+        filter_, gate = group.exact[0, n["PRENET"] + 2 * block : n["PRENET"] + 2 * block + 2]
+        filter_bias, gate_bias = group.biases[2 * block : 2 * block + 2]
+        opened = (torch.tanh(x @ gate + shut + gate_bias) + 1) / 2
+        x = torch.tanh(x @ filter_ + filter_bias) * opened + x
+    if n["PRENET_BLOCKS"] and n["PRENET_SKIP"] == n["SKIP_ADD"]:
+        x = x + rows
+    elif n["PRENET_BLOCKS"] and n["PRENET_SKIP"] == n["SKIP_MULTIPLY"]:
+        x = x * rows
+    samples = x[:, -n["NEW"] :].flatten()
+    framed = samples.unfold(0, 3 * n["HOP"], n["HOP"])[: n["FRAMES"]]
+    framed = F.pad(framed, (0, 2 * TILE - framed.shape[1], 0, TILE - len(framed)))
+    return F.relu(framed @ group.exact[:, n["IN_CONV"] : n["IN_CONV"] + 2].flatten(1, 2))
+
+
+def encode(group, features, stream):
+    """Features -> encoder output, both [cores, 32, 32]."""
+    n, constants = group.n, group.constants
+    residual = features
+    for i in range(n["LAYERS"]):
+        at = n["ENC_LAYER"] + i * n["ENC_LAYER_TILES"]
+        x = bf16(residual)
+        y = constants[:, at + n["TAP_BIAS"], :1] + x @ constants[:, at + n["TAP_WEIGHTS"] + n["TAPS"]]
+        for tap, shifted in enumerate(stream.taps(i, x)):
+            y = y + shifted @ constants[:, at + n["TAP_WEIGHTS"] + tap]
+        y = bf16(F.relu(group.norm(y, n["ENC_MEAN"], at + n["NORM1"])))
+        y = group.linear(gathered(y)[:, : n["ENC_COLUMNS"] * TILE], at + n["POINTWISE"])
+        residual = residual + F.relu(group.norm(y, n["ENC_MEAN"], at + n["NORM2"]))
+    return bf16(residual)
+
+
+def decode(group, e, stream):
+    """Encoder output -> decoder output, both [cores, 32, 32]."""
+    n, constants = group.n, group.constants
+    frames, past, past_row, width = n["FRAMES"], n["PAST"], n["PAST_ROW"], n["DEC_COLUMNS"] * TILE
+    half, column = n["CORES"] // 2, torch.arange(n["CORES"]) % n["DEC_COLUMNS"]
+    x = bf16(F.relu(group.linear(gathered(e)[:, : n["ENC_COLUMNS"] * TILE], n["PROJECTION"])))
+    memory_windows = None
+    for i in range(n["DECODER_LAYERS"]):
+        at = n["DEC_LAYER"] + i * n["DEC_LAYER_TILES"]
+        offset = n["STATE_WINDOWS"] + i * past * 64
+        before = stream.past(offset, past)
+        present = x[:, :frames].clone()
+        present[:, stream.frames :] = 0
+        windows = torch.zeros_like(x)
+        windows[:, :frames], windows[:, past_row : past_row + past] = present, before
+        if memory_windows is None:
+            memory_windows = windows[half:]
+            stream.keep(offset, torch.cat((before, present), dim=1)[:, -past:])
+        else:
+            windows[half:] = memory_windows
+            kept = torch.cat((before, present), dim=1)[:, -past:]
+            kept[half:] = stream.frames_at(offset, past).transpose(1, 2).flatten(2)[half:]
+            stream.keep(offset, kept)
+        windows = bf16(windows + constants[:, n["POSITIONS"] + min(i, 1)])
+        target, memory = gathered(windows)[:, :width], gathered(windows[half:])[:, :width]
+        residual = windows[column]
+
+        def attend(q, kv, kind, at=at):
+            q = bf16(group.linear(q, at + n[f"{kind}_QUERY"]))
+            k, v = (bf16(group.linear(kv, at + n[f"{kind}_{name}"])) for name in ("KEY", "VALUE"))
+            scores = q @ k.transpose(1, 2) + constants[:, n["KEY_MASK"]].transpose(1, 2)[:, :1]
+            return gathered(bf16(scores.softmax(dim=2) @ v))[:, : n["HEADS"] * TILE]
+
+        def add_and_norm(residual, x, kind, name, at=at):
+            return group.norm(residual + group.linear(x, at + n[name]), n["DEC_MEAN"], at + n[f"{kind}_NORM"])
+
+        residual = add_and_norm(residual, attend(target, target, "SELF"), "SELF", "SELF_OUT")
+        target = gathered(bf16(residual))[:, :width]
+        residual = add_and_norm(residual, attend(target, memory, "CROSS"), "CROSS", "CROSS_OUT")
+        hidden = bf16(F.relu(group.linear(gathered(bf16(residual))[:, :width], at + n["LINEAR1"])))
+        x = bf16(add_and_norm(residual, gathered(hidden)[:, : 2 * width], "LINEAR", "LINEAR2"))
+    return x
+
+
+def synthesize(group, decoded, e, features, stream):
+    """Decoder output, encoder output and features -> samples [FRAMES * HOP]."""
+    n, constants = group.n, group.constants
+    mask = F.relu(group.linear(gathered(decoded)[:, : n["DEC_COLUMNS"] * TILE], n["UNPROJECTION"]))
+    masked = bf16((mask + e @ constants[:, n["LABEL"]]) * bf16(features))[:, : n["FRAMES"]]
+    frames = torch.cat((stream.past(n["STATE_MASKED"], n["OVERLAP"]), masked), dim=1)
+    stream.keep(n["STATE_MASKED"], frames[:, -n["OVERLAP"] :])
+    shares = 0
+    for piece in range(n["PIECES"]):
+        first = n["OVERLAP"] - piece
+        shares = shares + frames[:, first : first + n["FRAMES"]] @ constants[:, n["OUT_CONV"] + piece]
+    return torch.tanh(shares.sum(0))[:, : n["HOP"]].flatten()
+
+
+def fused_program(tensors, program):
+    """The rule of ttnn.generic_op: what it leaves in each of its tensors, None for those that it does not change."""
+    compute, exchange, state_kernel = program.kernels
+    n = header_constants((KERNELS / "layout.h").read_text(), dict(compute.named_compile_time_args))
+    pages, constants, exact, *shared, scratch, state, samples = tensors
+    shared = {name: value.clone() for name, value in zip(SHARED, shared, strict=True)}
+    state, samples = state.clone(), samples.clone()
+    cores = n["CORES"]
+    per_group = n["ROUNDS"] * n["LANES"]
+    width = samples.shape[-1]
+    pages, out = pages.reshape(-1, n["PAGE"]), samples.view(-1, width)
+    for index in range(len(pages) // (per_group * n["WINDOWS"])):
+        where = (0, index * cores // 8)  # the group's first core
+        arguments = list(compute.runtime_args[where[0]][where[1]])
+        first_stream = list(exchange.runtime_args[where[0]][where[1]])[8]
+        _, _, state_stream, _, state_page, _ = state_kernel.runtime_args[where[0]][where[1]]
+        if first_stream != state_stream:
+            raise ValueError("the kernels of a group do not agree on its streams")
+        columns = slice(index * cores * TILE, (index + 1) * cores * TILE)
+        group = Group(
+            n,
+            _tiles_of(constants, columns, cores),
+            _tiles_of(exact, columns, cores),
+            [struct.unpack("<f", struct.pack("<I", word))[0] for word in arguments[1:]],
+        )
+        for place in range(per_group):
+            values = _state_of(n, state, columns, state_page, place)
+            for window in range(n["WINDOWS"]):
+                row = (first_stream + place) * n["WINDOWS"] + window
+                stream = Stream(n, values, words_of(pages[row, -n["WORDS"] :]))
+                lane = _Lane(n, shared, columns, place % n["LANES"])
+                if lane.has("FRONTEND"):
+                    features = lane["FEATURES"] = frontend(group, pages[row], stream)
+                elif lane.has("ENCODER") or lane.has("SYNTHESIS"):
+                    features = lane["FEATURES"]
+                if lane.has("ENCODER"):
+                    e = lane["E"] = encode(group, features, stream)
+                elif lane.has("DECODER") or lane.has("SYNTHESIS"):
+                    e = lane["E"]
+                if lane.has("DECODER"):
+                    decoded = lane["TAP"] = decode(group, e, stream)  # see DECODED in layout.h
+                elif lane.has("SYNTHESIS"):
+                    decoded = lane["TAP"]
+                if lane.has("SYNTHESIS"):
+                    out[row] = synthesize(group, decoded, e, features, stream)
+                stream.close()
+            _state_of(n, state, columns, state_page, place, values)
+    return [None, None, None, *shared.values(), None, state, samples]
+
+
+class _Lane:
+    """What blocks hand over to each other, [cores, 32, 32] of one lane, by name."""
+
+    def __init__(self, n, shared, columns, lane):
+        self.n, self.shared, self.columns = n, shared, columns
+        self.rows = slice(lane * TILE, (lane + 1) * TILE)
+
+    def has(self, part):
+        return bool(self.n["PARTS"] & self.n[part])
+
+    def _tile(self, name):
+        return self.shared[name][0, 0][self.rows, self.columns].unflatten(1, (self.n["CORES"], TILE)).transpose(0, 1)
+
+    def __getitem__(self, name):
+        return self._tile(name).clone()
+
+    def __setitem__(self, name, tiles):
+        self._tile(name).copy_(tiles)
+
+
+def _tiles_of(tensor, columns, cores):
+    """The tiles of a group's cores: [cores, tiles, 32, 32]."""
+    return tensor[0, 0][:, columns].unflatten(0, (-1, TILE)).unflatten(2, (cores, TILE)).permute(2, 0, 1, 3)
+
+
+def _state_of(n, state, columns, first_page, place, values=None):
+    """The state of a stream of a group [cores, STATE_BYTES / 2]; puts `values` there if they are given."""
+    cores, size = n["CORES"], n["STATE_BYTES"] // 2
+    rows = state.reshape(-1, state.shape[-1])
+    if n["STATE_IN_DRAM"]:
+        mine = rows[first_page + place * cores : first_page + (place + 1) * cores]
+    else:
+        mine = rows[place * size // TILE : (place + 1) * size // TILE, columns].unflatten(1, (cores, TILE))
+    if values is not None:
+        mine.copy_(values if n["STATE_IN_DRAM"] else values.unflatten(1, (-1, TILE)).transpose(0, 1))
+    return mine.clone() if n["STATE_IN_DRAM"] else mine.transpose(0, 1).flatten(1)
