@@ -45,6 +45,7 @@ MARKERS = {
     "mock": "rung 2: a device test, on the mock device",
     "simulator": "rung 3: a device test, on the simulated Wormhole",
     "card": "rung 4: a device test, on a card",
+    "fused": "a device test of the fused kernels",
     # As in tt-metal's pytest.ini.
     "models_performance_bare_metal": "measures end-to-end speed on a card",
     "models_device_performance_bare_metal": "measures the speed of kernels on a card",
@@ -60,6 +61,9 @@ def pytest_collection_modifyitems(items):
     for item in items:
         on_device = {"device", "mesh_device"} & set(getattr(item, "fixturenames", ()))
         item.add_marker((RUNG if RUNG in MARKERS else "card") if on_device else "reference")
+        kernels = getattr(item, "callspec", None) and item.callspec.params.get("kernels")
+        if on_device and (kernels == "fused" or "fused" in item.name or item.path.name == "test_fused.py"):
+            item.add_marker("fused")
 
 
 def pytest_report_header():

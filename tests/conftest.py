@@ -10,6 +10,7 @@ import pytest
 import torch
 from support.blocks import pcc
 from support.rung import DESCRIPTION, RUNG
+from support.rung3 import write_record
 
 from tt.errors import UnsupportedOption
 from tt.fused.layout import why_not
@@ -68,10 +69,11 @@ def measure(request):
         value, target = torch.cat([v.flatten() for v in values]), torch.cat([e.flatten() for e in expected])
         error, peak = float((value - target).abs().max()), float(target.abs().max())
         name, chunk_factor, batch_size = case
-        kernels = request.node.callspec.params.get("kernels", "")
+        kernels = "fused" if "fused" in request.node.keywords else "stock"
         where = f"{block:22} {kernels:7} {name:16} {chunk_factor:>2} {batch_size:>3}"
         row = f"{where} {worst:10.6f} {error:11.3g} {peak:9.3g}"
         TABLES[PCC_HEAD].append(row)
+        request.node.user_properties += [("pcc", round(worst, 6)), ("error", error), ("peak", peak)]
         assert worst >= least, f"{block}: PCC {worst} on {RUNG}"
 
     return measure_
@@ -116,6 +118,9 @@ def tabulate_speed():
 
 
 def pytest_terminal_summary(terminalreporter):
+    if RUNG in ("simulator", "card"):
+        reports = [r for outcome in ("passed", "failed") for r in terminalreporter.stats.get(outcome, [])]
+        write_record([r for r in reports if r.when == "call" and "fused" in r.keywords], RUNG)
     for head, rows in TABLES.items():
         if rows:
             terminalreporter.section(f"measured on {DESCRIPTION[RUNG]}, ttnn {version('ttnn')}")

@@ -188,6 +188,7 @@ SIMILAR = ["small", "small_no_lookahead", "options_wide_groups"]
 
 
 @on_device
+@pytest.mark.fused
 @pytest.mark.parametrize("case", [(name, n, b) for name in SIMILAR for n, b in ((1, 1), (2, 2))], ids=str)
 def test_configurations_of_the_same_shape(device, case, measure):
     """Other widths, prenets and numbers of layers, windows that hold more past than present frames."""

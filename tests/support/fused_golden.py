@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from torch.utils.weak import WeakIdKeyDictionary
 
 from tt.fused.layout import KERNELS, header_constants
 from tt.fused.program import SHARED
@@ -117,12 +118,10 @@ class Stream:
         for tap in range(n["TAPS"]):
             delay = (n["TAPS"] - tap) << layer
             shifted = torch.zeros_like(x)
-            for frame in range(frames):
-                source = frame - delay
-                if source >= 0:
-                    shifted[:, frame] = x[:, source]
-                elif -source <= age:
-                    shifted[:, frame] = ring[:, (slot * frames + source) % (slots * frames)]
+            source = torch.arange(frames) - delay
+            own, kept = source >= 0, (source < 0) & (-source <= age)
+            shifted[:, :frames][:, own] = x[:, source[own]]
+            shifted[:, :frames][:, kept] = ring[:, (slot * frames + source[kept]) % (slots * frames)]
             result.append(shifted)
         if self.frames:
             ring[:, slot * frames : (slot + 1) * frames] = x[:, :frames]
@@ -233,7 +232,8 @@ def fused_program(tensors, program):
     compute, exchange, state_kernel = program.kernels
     n = header_constants((KERNELS / "layout.h").read_text(), dict(compute.named_compile_time_args))
     pages, constants, exact, *shared, scratch, state, samples = tensors
-    shared = {name: value.clone() for name, value in zip(SHARED, shared, strict=True)}
+    is_whole = n["PARTS"] == sum(n[part] for part in ("FRONTEND", "ENCODER", "DECODER", "SYNTHESIS"))
+    shared = {} if is_whole else {name: value.clone() for name, value in zip(SHARED, shared, strict=True)}
     state, samples = state.clone(), samples.clone()
     cores = n["CORES"]
     per_group = n["ROUNDS"] * n["LANES"]
@@ -258,24 +258,27 @@ def fused_program(tensors, program):
             for window in range(n["WINDOWS"]):
                 row = (first_stream + place) * n["WINDOWS"] + window
                 stream = Stream(n, values, words_of(pages[row, -n["WORDS"] :]))
-                lane = _Lane(n, shared, columns, place % n["LANES"])
-                if lane.has("FRONTEND"):
-                    features = lane["FEATURES"] = frontend(group, pages[row], stream)
-                elif lane.has("ENCODER") or lane.has("SYNTHESIS"):
-                    features = lane["FEATURES"]
-                if lane.has("ENCODER"):
-                    e = lane["E"] = encode(group, features, stream)
-                elif lane.has("DECODER") or lane.has("SYNTHESIS"):
-                    e = lane["E"]
-                if lane.has("DECODER"):
-                    decoded = lane["TAP"] = decode(group, e, stream)  # see DECODED in layout.h
-                elif lane.has("SYNTHESIS"):
-                    decoded = lane["TAP"]
-                if lane.has("SYNTHESIS"):
-                    out[row] = synthesize(group, decoded, e, features, stream)
+                if is_whole:
+                    features = frontend(group, pages[row], stream)
+                    e = encode(group, features, stream)
+                    out[row] = synthesize(group, decode(group, e, stream), e, features, stream)
+                else:
+                    _run_part(group, pages[row], stream, _Lane(n, shared, columns, place % n["LANES"]), out[row])
                 stream.close()
             _state_of(n, state, columns, state_page, place, values)
-    return [None, None, None, *shared.values(), None, state, samples]
+    return [None, None, None, *(shared.get(name) for name in SHARED), None, state, samples]
+
+
+def _run_part(group, page, stream, lane, out):
+    """One block in a program of its own: its input and output lie where it meets the others in the whole network."""
+    if lane.has("FRONTEND"):
+        lane["FEATURES"] = frontend(group, page, stream)
+    elif lane.has("ENCODER"):
+        lane["E"] = encode(group, lane["FEATURES"], stream)
+    elif lane.has("DECODER"):
+        lane["TAP"] = decode(group, lane["E"], stream)  # see DECODED in layout.h
+    else:
+        out.copy_(synthesize(group, lane["TAP"], lane["E"], lane["FEATURES"], stream))
 
 
 class _Lane:
@@ -299,8 +302,15 @@ class _Lane:
 
 
 def _tiles_of(tensor, columns, cores):
-    """The tiles of a group's cores: [cores, tiles, 32, 32]."""
-    return tensor[0, 0][:, columns].unflatten(0, (-1, TILE)).unflatten(2, (cores, TILE)).permute(2, 0, 1, 3)
+    """The tiles of a group's cores: [cores, tiles, 32, 32]; sorted once for what was uploaded once."""
+    known = _tiles.setdefault(tensor if tensor._base is None else tensor._base, {})
+    if columns.start not in known:
+        tiles = tensor[0, 0][:, columns].unflatten(0, (-1, TILE)).unflatten(2, (cores, TILE)).permute(2, 0, 1, 3)
+        known[columns.start] = tiles.contiguous()
+    return known[columns.start]
+
+
+_tiles = WeakIdKeyDictionary()  # by what lies on the device
 
 
 def _state_of(n, state, columns, first_page, place, values=None):

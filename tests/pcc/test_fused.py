@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""What could go wrong in the fused kernels and nowhere else: rings that wrap, shared memory, rows of garbage."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+import ttnn
+from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
+
+from demo.cli import BUNDLED_CHECKPOINT
+from reference.checkpoint import load_model
+from reference.llvc import LLVC
+from tt.fused.layout import GRID_WIDTH, KERNELS, TILE, cores_of, header_constants
+from tt.fused.network import FusedNetwork
+from ttnn_llvc import TtLLVC
+
+CHUNK = 208
+FUSED_PCC = 0.9999
+
+
+@pytest.fixture
+def one_group(monkeypatch):
+    """Makes fused networks use one group of cores only, so that few streams share it."""
+    original = FusedNetwork.layout
+
+    def layout(self, *arguments, **options):
+        rows = cores_of(self.config) // GRID_WIDTH
+        monkeypatch.setattr(self, "_grid", SimpleNamespace(x=GRID_WIDTH, y=rows), raising=True)
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(FusedNetwork, "layout", layout)
+
+
+def fused(device, model):
+    return TtLLVC.from_reference(device, model, "fused")
+
+
+def offline(model, audio):
+    with torch.no_grad():
+        return model(audio[:, None])[:, 0]
+
+
+def run(tt_model, audio, chunk_factor=1):
+    chunk = chunk_factor * tt_model.config.chunk_len
+    with tt_model.stream(chunk_factor, audio.shape[0]) as stream:
+        return torch.cat([stream.push(piece) for piece in audio.split(chunk, dim=1)] + [stream.flush()], dim=1)
+
+
+@on_device
+@pytest.mark.parametrize("chunk_factor, batch_size", [(1, 1), (2, 2), (4, 1)])
+def test_every_ring_wraps(device, measure, one_group, chunk_factor, batch_size, rung):
+    """45 windows: twice around the longest ring, of 21 windows, and 22 times around the shortest ones."""
+    if rung == "simulator" and chunk_factor == 4:
+        pytest.skip("the same windows take another three minutes there")
+    model = golden("llvc").model
+    audio = speech("llvc", batch_size, 45 * CHUNK)
+    value, expected = run(fused(device, model), audio, chunk_factor), offline(model, audio)
+    case = ("llvc", chunk_factor, batch_size)
+    measure("network, 45 windows", case, value.split(CHUNK, dim=1), expected.split(CHUNK, dim=1), FUSED_PCC)
+
+
+@on_device
+def test_gates_are_shut_before_the_start(device):
+    """With biases as these a prenet that hears the silence before a stream is far off in the first window."""
+    model = LLVC(**golden("llvc").params)
+    model.load_state_dict(golden("llvc").model.state_dict())
+    with torch.no_grad():
+        for block in model.convnet_pre.down_convs:
+            block.filter.bias.fill_(0.4)
+            block.gate.bias.fill_(0.8)
+    model.eval()
+    audio = speech("llvc", 1, 2 * CHUNK)
+    value, expected = run(fused(device, model), audio), offline(model, audio)
+    assert pcc(value[:, :CHUNK], expected[:, :CHUNK]) >= FUSED_PCC
+    assert pcc(value, expected) >= FUSED_PCC
+
+
+@on_device
+def test_near_silence(device):
+    """Too small for a correlation to mean much: the error in full scale counts."""
+    model = load_model(BUNDLED_CHECKPOINT, golden("llvc").model.config)
+    audio = speech("llvc", 1, 3 * CHUNK)
+    audio *= 1e-4 / audio.abs().max()
+    assert (run(fused(device, model), audio) - offline(model, audio)).abs().max() <= 1e-4
+
+
+@on_device
+@pytest.mark.parametrize("sharing", ["lanes", "rounds"])
+def test_streams_that_share_cores_are_what_they_are_alone(device, one_group, sharing):
+    """Bit for bit; side by side on the same cores, and one after the other."""
+    model = golden("llvc").model
+    batch_size = {"lanes": 2, "rounds": 3}[sharing]
+    audio = speech("llvc", batch_size, 2 * CHUNK + 100)
+    tt_model = fused(device, model)
+    layout, _ = tt_model.network.layout(1, batch_size)
+    assert (layout.groups, layout.lanes, layout.rounds) == (1, 2, {"lanes": 1, "rounds": 2}[sharing])
+    together = run(tt_model, audio)
+    for b in range(batch_size):
+        assert torch.equal(together[b : b + 1], run(tt_model, audio[b : b + 1]))
+        assert pcc(together[b : b + 1], offline(model, audio[b : b + 1])) >= NETWORK_PCC
+
+
+@on_device
+def test_what_is_not_finite_stays_in_its_stream(device, one_group):
+    """And ends with its restart."""
+    tt_model = fused(device, golden("llvc").model)
+    audio = speech("llvc", 2, 2 * CHUNK + 16)
+    with tt_model.stream(1, 2) as stream:
+        expected = stream.push(audio)
+    bad = audio.clone()
+    bad[0, ::2], bad[0, 1::2] = 3e38, -3e38
+    with tt_model.stream(1, 2) as stream:
+        assert torch.equal(stream.push(bad)[1], expected[1])
+        stream.reset()
+        assert torch.equal(stream.push(audio), expected)
+
+
+@on_device
+def test_whatever_stood_in_memory(device, rung):
+    """L1 full of NaN where buffers and state will lie: not a bit of it comes out."""
+    if rung == "mock":
+        pytest.skip("golden functions do not see what stands in a buffer of the program")
+    tt_model = fused(device, golden("llvc").model)
+    audio = speech("llvc", 1, 2 * CHUNK)
+    expected = run(tt_model, audio)
+    view = ttnn.get_memory_view(device, ttnn.BufferType.L1)
+    tiles = view.largest_contiguous_bytes_free_per_bank // (2 * TILE * TILE) * view.num_banks
+    poison = torch.full((1, 1, tiles * TILE, TILE), float("nan"))
+    ttnn.from_torch(poison, ttnn.bfloat16, layout=ttnn.TILE_LAYOUT, device=device, memory_config=ttnn.L1_MEMORY_CONFIG)
+    assert torch.equal(run(tt_model, audio), expected)
+
+
+def test_the_header_is_read_as_the_compiler_reads_it():
+    """Worked out by hand for llvc."""
+    names = ["prenet_blocks", "prenet_skip", "layers", "decoder_layers", "enc_columns", "dec_columns", "frames"]
+    values = [12, 1, 8, 1, 16, 8, 13, 13, 4, 16, 2, 1, 1, 0, 15]
+    names += ["past", "overlap", "cores", "lanes", "rounds", "windows", "state_in_dram", "parts"]
+    n = header_constants((KERNELS / "layout.h").read_text(), dict(zip(names, values, strict=True)))
+    rings = [2, 2, 2, 3, 4, 6, 11, 21]  # windows: 2 * 2^i frames, and the window itself
+    assert n["STATE_BYTES"] == 64 * (1 + 13 * sum(rings) + 13 + 4)
+    assert n["PAGE"] == 24 + 256 + 8 and n["PRENET_ROWS"] == 4 and n["PRENET_TURNS"] == 1
+    assert n["CONSTANT_TILES"] == 10 + 8 * 27 + 17 + 2 + 107 + 9 + 1 + 5
+    assert n["PAST_ROW"] == 16
