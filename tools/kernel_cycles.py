@@ -69,10 +69,10 @@ CASES = {
     "synthesis": Case("mask and out_conv alone", parts=("synthesis",)),
     "windows": Case("the network, two windows", windows=2),
     "rounds": Case("the network, one stream after the other", rounds=2),
-    "lanes": Case("the network, two streams side by side", lanes=2),
-    "lanes-dram": Case("the network, two streams side by side, state in DRAM", lanes=2, state_in_dram=True),
-    "lanes-rounds-dram": Case("the network, two by two, state in DRAM", lanes=2, rounds=2, state_in_dram=True),
-    "groups": Case("the network, four groups of cores", groups=GROUPS),
+    "lanes": Case("the network, two streams side by side, state in DRAM", lanes=2, state_in_dram=True),
+    "lanes-rounds": Case("the network, two by two, state in DRAM", lanes=2, rounds=2, state_in_dram=True),
+    "decoder-groups": Case("decoder alone, on four groups", parts=("decoder",), groups=GROUPS),
+    "groups": Case("the network, on four groups", groups=GROUPS),
     "stamps": Case("the network with time stamps", stamped=True),
 }
 
@@ -214,11 +214,11 @@ def table(results):
 def conclusions(cycles):
     """What another stream costs its group of cores, and how many streams a chip converts in real time, by case."""
     network = cycles("network")
-    for name, what in (("windows", "window"), ("rounds", "stream after the first"), ("lanes-dram", "stream beside it")):
+    for name, what in (("windows", "window"), ("rounds", "stream after the first"), ("lanes", "stream beside it")):
         if network and (more := cycles(name)):
             yield f"Another {what}: {more - network:,} cycles."
-    round_of_two = cycles("lanes-dram")
-    if round_of_two and (two_rounds := cycles("lanes-rounds-dram")):
+    round_of_two = cycles("lanes")
+    if round_of_two and (two_rounds := cycles("lanes-rounds")):
         round_of_two = two_rounds - round_of_two
         yield f"Another round of two streams: {round_of_two:,} cycles."
     if round_of_two:
