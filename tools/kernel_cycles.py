@@ -2,20 +2,21 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the network's kernels take, in cycles of a simulated Wormhole: runs the cases that are missing, prints a table.
+"""What the network's kernels take, in cycles of a simulated Wormhole: measures what is missing, prints a table.
 
 python tools/kernel_cycles.py --recorder FOLDER [CASE ...]
 
-FOLDER holds a module `cycles` that runs ttnn on a cycle-approximate simulator: setup(), to be called before ttnn is
-imported, and record(name), whose `launches` say the `cycles` and `cores` of every program. No such module is part of
-this repository. A case takes minutes, so what was measured stays in --results until the kernels change.
+FOLDER holds a module `cycles` that runs ttnn on a cycle-approximate simulator: setup(), called before ttnn is imported,
+and record(name), a context whose `launches` say of every program its `cycles` and whether it is `unfinished`. It is no
+part of this repository. A case takes minutes, so what was measured stays in --results until the kernels change.
 
-The costs that the simulator charges are the least that is documented, there is no dispatch and no host: the figures
-are floors. They do not depend on values, so weights are random and samples zero.
+The simulator charges the least cost that is documented, and there is neither dispatch nor a host: all figures are
+floors. They do not depend on values, so weights are random, samples are zeros and the results are not looked at.
 """
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
 import sys
@@ -28,16 +29,21 @@ sys.path.insert(0, str(ROOT))
 
 KERNELS = ROOT / "tt/fused/kernels"
 CONFIG = ROOT / "experiments/llvc/config.json"
-RECORDER = "CYCLES_RECORDER"  # environment variable
+RESULTS = ROOT / "generated/kernel_cycles.json"
 
 NETWORK = ("frontend", "encoder", "decoder", "synthesis")
-GROUPS = 4  # of 16 cores on a chip's 64
-WINDOW_NUMBER = 45  # of the streams measured: no ring is at its start, the reads of most wrap
+MID_STREAM = 45  # the number of the window that is measured: all rings are full, and most reads wrap
+WINDOW_CYCLES = 13_000_000  # of 13 ms at 1 GHz
+GROUPS = 4  # that the 64 cores of an N150 make
+MARGIN = 2  # between a floor and what to count on, until a card says more
+
+RISCVS = 5  # of a core, in the order of kernels/clock.h: state, exchange, and unpack, math, pack of compute
+CLOCK_WORDS = 64  # of each in its log
 
 
 @dataclass(frozen=True)
 class Case:
-    """An arrangement of streams whose program is measured."""
+    """A program: some blocks of the network, for windows x rounds x lanes on every one of some groups of cores."""
 
     title: str
     parts: tuple = NETWORK
@@ -46,8 +52,8 @@ class Case:
     rounds: int = 1
     windows: int = 1
     state_in_dram: bool = False
-    number: int = WINDOW_NUMBER
-    stamped: bool = False  # also gives the time stamps of every core
+    number: int = MID_STREAM
+    stamped: bool = False  # keeps the kernels' time stamps
 
     @property
     def streams(self):
@@ -55,19 +61,19 @@ class Case:
 
 
 CASES = {
-    "network": Case("whole network, one stream"),
-    "start": Case("the same, first window of a stream", number=0),
+    "network": Case("the network"),
+    "start": Case("the network, first window of a stream", number=0),
     "frontend": Case("prenet and in_conv alone", parts=("frontend",)),
     "encoder": Case("encoder alone", parts=("encoder",)),
     "decoder": Case("decoder alone", parts=("decoder",)),
     "synthesis": Case("mask and out_conv alone", parts=("synthesis",)),
-    "windows": Case("two windows of one stream", windows=2),
-    "rounds": Case("two streams, one after the other", rounds=2),
-    "lanes": Case("two streams side by side", lanes=2),
-    "lanes-dram": Case("the same, state in DRAM", lanes=2, state_in_dram=True),
-    "lanes-rounds-dram": Case("four streams, two by two, state in DRAM", lanes=2, rounds=2, state_in_dram=True),
-    "groups": Case("four streams on 64 cores", groups=GROUPS),
-    "stamps": Case("whole network with time stamps", stamped=True),
+    "windows": Case("the network, two windows", windows=2),
+    "rounds": Case("the network, one stream after the other", rounds=2),
+    "lanes": Case("the network, two streams side by side, state in DRAM", lanes=2, state_in_dram=True),
+    "lanes-rounds": Case("the network, two by two, state in DRAM", lanes=2, rounds=2, state_in_dram=True),
+    "decoder-groups": Case("decoder alone, on four groups", parts=("decoder",), groups=GROUPS),
+    "groups": Case("the network, on four groups", groups=GROUPS),
+    "stamps": Case("the network with time stamps", stamped=True),
 }
 
 
@@ -76,37 +82,48 @@ class Results:
 
     def __init__(self, path):
         self.path = path
-        self.kernels = hashlib.sha256(b"".join(f.read_bytes() for f in sorted(KERNELS.iterdir()))).hexdigest()
+        sources = b"".join(file.read_bytes() for file in sorted(KERNELS.iterdir()))
+        self.kernels = hashlib.sha256(sources).hexdigest()
         known = json.loads(path.read_text()) if path.exists() else {}
         self.cases = known.get("cases", {}) if known.get("kernels") == self.kernels else {}
 
     def add(self, name, result):
         self.cases[name] = result
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps({"kernels": self.kernels, "cases": self.cases}))
+        self.path.write_text(json.dumps({"kernels": self.kernels, "cases": self.cases}) + "\n")
 
     def cycles(self, name):
-        return self.cases[name]["cycles"] if name in self.cases else None
+        """The cycles of a case; None if it was not measured."""
+        return self.cases.get(name, {}).get("cycles")
 
 
-def measure(case, cycles, device, model):
-    """{"cycles", "cores"} of a case's program, and of a stamped one "stamps": [core][RISC-V][stamp]."""
+def load_recorder(folder):
+    """The module `cycles` of a folder, set up; SystemExit says what is missing."""
+    if folder is None:
+        raise SystemExit("no cycle recorder: name its folder with --recorder or CYCLES_RECORDER")
+    sys.path.insert(0, str(folder))
+    try:
+        recorder = importlib.import_module("cycles")
+    except ImportError as error:
+        raise SystemExit(f"{folder}: no cycle recorder ({error})") from None
+    os.environ.setdefault("CYCLES_VALUES", "0")
+    try:
+        recorder.setup()
+    except (RuntimeError, OSError) as error:
+        raise SystemExit(f"the cycle recorder cannot start: {error}") from None
+    return recorder
+
+
+def measure(case, recorder, device, model):
+    """A case's {"cycles", "cores"}; of a stamped one also "stamps" [core][RISC-V][stamp]."""
     import torch
     import ttnn
 
     from tt.fused import program, weights
     from tt.fused.layout import GRID_WIDTH, Layout, cores_of
 
-    rows_of_cores = cores_of(model.config) // GRID_WIDTH
-    layout = Layout.of(
-        model.config,
-        case.windows,
-        case.streams,
-        SimpleNamespace(x=GRID_WIDTH, y=case.groups * rows_of_cores),
-        case.lanes,
-        case.state_in_dram,
-        case.parts,
-    )
+    grid = SimpleNamespace(x=GRID_WIDTH, y=case.groups * cores_of(model.config) // GRID_WIDTH)
+    layout = Layout.of(model.config, case.windows, case.streams, grid, case.lanes, case.state_in_dram, case.parts)
     n = layout.numbers
     tensors = program.Tensors(
         program.upload_constants(device, weights.constants(model, layout), layout),
@@ -117,88 +134,112 @@ def measure(case, cycles, device, model):
     )
     set_window_number(tensors.state, layout, case.number)
 
-    pages = torch.zeros(case.streams, 1, case.windows, n["PAGE"])
-    words = pages[..., -n["WORDS"] :].view(torch.int32)
+    def pages(values):
+        memory = ttnn.L1_MEMORY_CONFIG
+        return ttnn.from_torch(values, ttnn.float32, layout=ttnn.ROW_MAJOR_LAYOUT, device=device, memory_config=memory)
+
+    values = torch.zeros(case.streams, 1, case.windows, n["PAGE"])
+    words = values[..., -n["WORDS"] :].view(torch.int32)
     words[..., n["WORD_FRAMES"]] = n["FRAMES"]
     words[:, 0, 0, n["WORD_STARTS"]] = int(case.number == 0)
-    on_l1 = {"layout": ttnn.ROW_MAJOR_LAYOUT, "device": device, "memory_config": ttnn.L1_MEMORY_CONFIG}
-    rows = ttnn.from_torch(pages, dtype=ttnn.float32, **on_l1)
-    samples = torch.zeros(case.streams, 1, case.windows, n["FRAMES"] * n["HOP"])
-    samples = ttnn.from_torch(samples, dtype=ttnn.float32, **on_l1)
+    rows = pages(values)
+    samples = pages(torch.zeros(case.streams, 1, case.windows, n["FRAMES"] * n["HOP"]))
 
-    clock_log = None
+    log = None
     if case.stamped:
-        log_rows = RISCVS * CLOCK_WORDS // 32
-        memory = program.columns(layout, log_rows)
-        zeros = torch.zeros(log_rows, layout.cores * 32, dtype=torch.int32)
-        clock_log = program.upload(device, zeros, memory, ttnn.uint32, tiled=False)
-    descriptor = program.make_program(
-        layout, tensors, rows, samples, weights.prenet_biases(model), clock_log and clock_log.buffer_address()
-    )
-    with cycles.record(case.title) as recording:
+        log_rows = RISCVS * CLOCK_WORDS // program.TILE
+        zeros = torch.zeros(log_rows, layout.cores * program.TILE, dtype=torch.int32)
+        log = program.upload(device, zeros, program.columns(layout, log_rows), ttnn.uint32, tiled=False)
+    biases = weights.prenet_biases(model)
+    descriptor = program.make_program(layout, tensors, rows, samples, biases, log and log.buffer_address())
+    with recorder.record(case.title) as recording:
         ttnn.generic_op([rows, *tensors.all, samples], descriptor)
         ttnn.synchronize_device(device)
     (launch,) = recording.launches
     if launch["unfinished"]:
-        raise SystemExit(f"{case.title}: the program did not finish in {launch['cycles']:,} cycles")
-    result = {"cycles": launch["cycles"], "cores": layout.groups * layout.cores, "streams": case.streams}
+        raise SystemExit(f"{case.title}: not finished after {launch['cycles']:,} cycles")
+    result = {"cycles": launch["cycles"], "cores": layout.groups * layout.cores}
     if case.stamped:
-        stamps = ttnn.to_torch(clock_log)[0, 0].reshape(log_rows, layout.cores, 32).transpose(0, 1)
+        stamps = ttnn.to_torch(log).reshape(log_rows, layout.cores, program.TILE).transpose(0, 1)
         result["stamps"] = stamps.reshape(layout.cores, RISCVS, CLOCK_WORDS).tolist()
     return result
 
 
-RISCVS = 5  # of a core, in the order of kernels/clock.h: state, exchange, and unpack, math, pack of compute
-CLOCK_WORDS = 64
-
-
 def set_window_number(state, layout, number):
-    """Puts all streams to their number-th window: the first word of each state."""
+    """Has all streams count their next window as the number-th: the first word of each core's state of a stream."""
     import torch
     import ttnn
 
+    from tt.fused.program import ROW_BYTES, TILE
+
     host = ttnn.to_torch(state)
-    words = host.view(torch.int16)
-    if layout.state_in_dram:
-        words[..., 0] = number
-    else:
-        rows_of_state = layout.numbers["STATE_BYTES"] // program_row_bytes()
-        words[:, :, ::rows_of_state, ::32] = number
-    ttnn.copy_host_to_device_tensor(ttnn.from_torch(host, dtype=ttnn.bfloat16, layout=ttnn.ROW_MAJOR_LAYOUT), state)
+    halves_of_words = host.view(torch.int16)
+    if layout.state_in_dram:  # a page per stream and core
+        halves_of_words[..., 0] = number
+    else:  # a column per core
+        halves_of_words[..., :: layout.numbers["STATE_BYTES"] // ROW_BYTES, ::TILE] = number
+    ttnn.copy_host_to_device_tensor(ttnn.from_torch(host, layout=ttnn.ROW_MAJOR_LAYOUT), state)
 
 
-def program_row_bytes():
-    from tt.fused.program import ROW_BYTES
+def measure_all(names, folder, results):
+    """Measures cases on one simulated device."""
+    recorder = load_recorder(folder)
+    import ttnn
 
-    return ROW_BYTES
+    from reference.config import load_config
+    from reference.llvc import LLVC
+    from ttnn_llvc import DEVICE_PARAMS
+
+    model = LLVC.from_config(load_config(CONFIG)[0]).eval()
+    device = ttnn.open_device(device_id=0, worker_l1_size=DEVICE_PARAMS["worker_l1_size"])
+    try:
+        for name in names:
+            print(f"measuring {CASES[name].title}", file=sys.stderr, flush=True)
+            results.add(name, measure(CASES[name], recorder, device, model))
+    finally:
+        ttnn.close_device(device)
+
+
+def table(results):
+    """The measured cases as Markdown, and what follows from them."""
+    lines = ["| program | groups | streams | windows | cores | cycles |", "|---|--:|--:|--:|--:|--:|"]
+    for name, case in CASES.items():
+        if cycles := results.cycles(name):
+            cores = results.cases[name]["cores"]
+            lines.append(f"| {case.title} | {case.groups} | {case.streams} | {case.windows} | {cores} | {cycles:,} |")
+    lines += ["", *conclusions(results.cycles)]
+    return "\n".join(lines)
+
+
+def conclusions(cycles):
+    """What another stream costs its group of cores, and how many streams a chip converts in real time, by case."""
+    network = cycles("network")
+    for name, what in (("windows", "window"), ("rounds", "stream after the first"), ("lanes", "stream beside it")):
+        if network and (more := cycles(name)):
+            yield f"Another {what}: {more - network:,} cycles."
+    round_of_two = cycles("lanes")
+    if round_of_two and (two_rounds := cycles("lanes-rounds")):
+        round_of_two = two_rounds - round_of_two
+        yield f"Another round of two streams: {round_of_two:,} cycles."
+    if round_of_two:
+        streams = GROUPS * 2 * (WINDOW_CYCLES // round_of_two)
+        yield f"Streams in real time on {GROUPS} groups: {streams}, with a margin of {MARGIN} {streams // MARGIN}."
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all if none is named")
-    parser.add_argument("--recorder", type=Path, default=os.environ.get(RECORDER))
-    parser.add_argument("--results", type=Path, default=ROOT / "generated/kernel_cycles.json")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; none: prints the known")
+    parser.add_argument("--recorder", type=Path, default=os.environ.get("CYCLES_RECORDER"), help="folder of `cycles`")
+    parser.add_argument("--results", type=Path, default=RESULTS, help=f"default {RESULTS.relative_to(ROOT)}")
     args = parser.parse_args()
+    if unknown := set(args.cases) - set(CASES):
+        parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
     results = Results(args.results)
-    missing = [name for name in args.cases or CASES if name not in results.cases]
-    if missing:
-        os.environ.setdefault("CYCLES_VALUES", "0")
-        sys.path.insert(0, str(args.recorder))
-        import cycles
-
-        cycles.setup()
-        import ttnn
-
-        from reference.config import load_config
-        from reference.llvc import LLVC
-        from ttnn_llvc import DEVICE_PARAMS
-
-        model = LLVC.from_config(load_config(CONFIG)[0]).eval()
-        device = ttnn.open_device(device_id=0, **{**DEVICE_PARAMS, "trace_region_size": 0})
-        for name in missing:
-            results.add(name, measure(CASES[name], cycles, device, model))
-            print(name, results.cases[name]["cycles"], flush=True)
-        ttnn.close_device(device)
+    if missing := [name for name in args.cases if name not in results.cases]:
+        measure_all(missing, args.recorder, results)
+    if not results.cases:
+        raise SystemExit(f"{args.results}: nothing measured of these kernels yet; name cases and a recorder")
+    print(table(results))
 
 
 if __name__ == "__main__":

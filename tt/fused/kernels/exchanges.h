@@ -39,6 +39,7 @@ public:
         for (uint32_t other = 0; other < CORES; other++) {
             noc_semaphore_wait_min(words_at(flag(other)), number);
         }
+        mark();
     }
 
     // Of every lane: `bytes` of this core's tile in `part` to `offset` in the `tiles` of `whole` on all cores. `room`:

@@ -36,15 +36,19 @@ void kernel_main() {
             }
             if constexpr (has(FRONTEND)) {
                 push_rows(core, streams, page);
+                mark();
             }
             if constexpr (has(ENCODER)) {
                 keep_encoder_past(streams);
+                mark();
             }
             if constexpr (has(DECODER)) {
                 keep_decoder_past(streams, core >= CORES / 2);
+                mark();
             }
             if constexpr (has(SYNTHESIS)) {
                 keep_masked_past(streams);
+                mark();
             }
             for (uint32_t lane = 0; lane < LANES; lane++) {
                 write_stream(streams[lane]);
