@@ -20,6 +20,7 @@ from ttnn_llvc import TtLLVC
 
 CHUNK = 208
 FUSED_PCC = 0.9999
+WINDOW_PCC = 0.9997  # of single windows of three frames
 
 
 @pytest.fixture
@@ -64,19 +65,26 @@ def test_every_ring_wraps(device, measure, one_group, chunk_factor, batch_size, 
 
 
 @on_device
-def test_gates_are_shut_before_the_start(device):
-    """With biases as these a prenet that hears the silence before a stream is far off in the first window."""
-    model = LLVC(**golden("llvc").params)
-    model.load_state_dict(golden("llvc").model.state_dict())
+@pytest.mark.parametrize("name", ["llvc", "options_wide_groups"])
+def test_gates_are_shut_before_the_start(device, name):
+    """With biases as these a prenet that hears the silence before a stream is far off in the first window.
+
+    Windows of three frames spread these samples over two cores, those of thirteen do not.
+    """
+    model = LLVC(**golden(name).params)
+    model.load_state_dict(golden(name).model.state_dict())
     with torch.no_grad():
         for block in model.convnet_pre.down_convs:
             block.filter.bias.fill_(0.4)
             block.gate.bias.fill_(0.8)
     model.eval()
-    audio = speech("llvc", 1, 2 * CHUNK)
+    chunk = model.config.chunk_len
+    audio = speech(name, 1, 3 * chunk)
     value, expected = run(fused(device, model), audio), offline(model, audio)
-    assert pcc(value[:, :CHUNK], expected[:, :CHUNK]) >= FUSED_PCC
-    assert pcc(value, expected) >= FUSED_PCC
+    for first in range(0, 3 * chunk, chunk):
+        window = slice(first, first + chunk)
+        assert pcc(value[:, window], expected[:, window]) >= WINDOW_PCC
+    assert pcc(value, expected) >= WINDOW_PCC
 
 
 @on_device

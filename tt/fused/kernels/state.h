@@ -57,16 +57,16 @@ inline void write_stream(const Stream& stream) {
 constexpr uint32_t FAR_BELOW_ZERO = 0xC61C4000;  // -1e4 in float32
 
 // Keeps the prenet's gates shut where the rows of a stream's start hold samples before it: they stay zero in every
-// block, as the zero contexts of the published network do. Only the first core's rows reach back so far.
-inline void shut_gates(uint32_t tile, bool shut) {
+// block, as the zero contexts of the published network do. `first_row`: that of this core, among the rows of all
+inline void shut_gates(uint32_t tile, uint32_t first_row, bool shut) {
     const Words gates = words_at(tile);
     const uint32_t value = shut ? FAR_BELOW_ZERO : 0;
-    if (gates[0] == value) {
+    if (first_row >= FIELD / NEW || gates[0] == value) {
         return;
     }
     constexpr uint32_t FACE_WORDS = FACE * FACE;
-    for (uint32_t row = 0; row < FIELD / NEW && row < PRENET_ROWS; row++) {
-        for (uint32_t sample = 0; sample < FIELD - NEW * row; sample++) {
+    for (uint32_t row = 0; row < PRENET_ROWS && first_row + row < FIELD / NEW; row++) {
+        for (uint32_t sample = 0; sample < FIELD - NEW * (first_row + row); sample++) {
             gates[sample / FACE * FACE_WORDS + row * FACE + sample % FACE] = value;
         }
     }
@@ -75,19 +75,19 @@ inline void shut_gates(uint32_t tile, bool shut) {
 // This core's rows of samples, of each lane that it has a part of. `page(lane)`: what came for the lane's window
 template <class Page>
 inline void push_rows(uint32_t core, const Stream* streams, Page page) {
-    const uint32_t segment = core % PRENET_CORES;
+    const uint32_t first_row = core % PRENET_CORES * PRENET_ROWS;
     for (uint32_t turn = 0; turn < PRENET_TURNS; turn++) {
         const uint32_t lane = (core + turn * CORES) / PRENET_CORES % LANES;
         cb_reserve_back(ROWS, 1);
         cb_reserve_back(ROWS_EXACT, 1);
         cb_reserve_back(SHUT, 1);
         for (uint32_t row = 0; row < PRENET_ROWS; row++) {
-            const uint64_t samples = page(lane) + (segment * PRENET_ROWS + row) * NEW * 4;
+            const uint64_t samples = page(lane) + (first_row + row) * NEW * 4;
             const uint32_t target = get_write_ptr(ROWS) + row * EXACT_ROW_BYTES;
             noc_async_read(samples, target, EXACT_ROW_BYTES);
             noc_async_read(samples + EXACT_ROW_BYTES, target + EXACT_FACE_BYTES, EXACT_ROW_BYTES);
         }
-        shut_gates(get_write_ptr(SHUT), streams[lane].starts && segment == 0);
+        shut_gates(get_write_ptr(SHUT), first_row, streams[lane].starts);
         noc_async_read_barrier();
         cb_push_back(ROWS, 1);
         cb_push_back(ROWS_EXACT, 1);
