@@ -11,8 +11,9 @@ import torch
 
 from reference.checkpoint import load_model
 from reference.config import load_config
-from reference.server import StreamServer
-from reference.streaming import ChunkedStream, ChunkEngine
+from streaming.engine import ChunkEngine
+from streaming.server import StreamServer
+from streaming.stream import ChunkedStream
 from tt.errors import DeviceMemoryError, UnsupportedOption
 from tt.fused.layout import why_not
 from tt.fused.network import FusedNetwork
@@ -98,7 +99,7 @@ class TtLLVC:
 
 
 class TtLLVCEngine(ChunkEngine):
-    """A batch of streams on the device: reference.streaming.ChunkEngine's contract.
+    """A batch of streams on the device: streaming.engine.ChunkEngine's contract.
 
     The host keeps the raw samples that the next chunk needs again. State stays on the device at fixed addresses, and a
     chunk is one upload, one replay and one download whatever its streams do. A mesh of chips shares the batch.

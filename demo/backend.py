@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 
 from reference.errors import LLVCError
-from reference.streaming import ChunkEngine, LLVCEngine
+from reference.streaming import LLVCEngine
+from streaming.engine import ChunkEngine
 
 BACKENDS = ("auto", "cpu", "ttnn")
 KERNELS = ("auto", "fused", "stock")  # of the ttnn backend, see ttnn_llvc.TtLLVC

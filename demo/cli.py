@@ -17,7 +17,7 @@ from tqdm import tqdm
 from reference.checkpoint import CheckpointError, load_model
 from reference.config import load_config
 from reference.errors import LLVCError, one_line
-from reference.streaming import ChunkedStream
+from streaming.stream import ChunkedStream
 
 from .audio import FORMATS, AudioError, check_writable, find_audio_files, read_audio, write_audio
 from .backend import BACKENDS, KERNELS, open_backend

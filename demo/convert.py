@@ -10,7 +10,7 @@ from collections import deque
 import numpy as np
 import torch
 
-from reference.server import StreamServer
+from streaming.server import StreamServer
 
 
 def convert_offline(stream, audio):

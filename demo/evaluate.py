@@ -23,7 +23,7 @@ from tqdm import tqdm
 from reference.checkpoint import load_model
 from reference.config import load_config
 from reference.errors import LLVCError, one_line
-from reference.streaming import ChunkedStream
+from streaming.stream import ChunkedStream
 
 from . import metrics
 from .audio import read_audio, required_audio_files

@@ -12,7 +12,7 @@ from demo.cli import BUNDLED_CHECKPOINT
 from demo.convert import convert_offline, timed_chunks
 from demo.metrics import token_accuracy
 from reference.checkpoint import load_model
-from reference.streaming import ChunkedStream
+from streaming.stream import ChunkedStream
 
 START, SAMPLES = 8000, 3000  # voiced
 

@@ -9,8 +9,9 @@ import threading
 import torch
 from torch.nn import functional as F
 
-from .errors import LLVCError
-from .streaming import Closeable, checked_samples
+from reference.errors import LLVCError
+
+from .engine import Closeable, checked_samples
 
 
 class ServerFull(LLVCError):

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.golden import load_golden, relative_error
 
-from reference.server import ServerFull, StreamServer
 from reference.streaming import LLVCEngine, LLVCStream
+from streaming.server import ServerFull, StreamServer
 
 TOLERANCE = 1e-5
 GOLDEN = load_golden("small")
