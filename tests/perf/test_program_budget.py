@@ -152,6 +152,9 @@ def test_what_a_chunk_moves_compiles_and_allocates(
     audio = speech(name, batch_size, 2 * chunk + 16)
     with make_network(device, golden(name).model).stream(chunk_factor, batch_size) as stream:
         compiled, before = device.num_program_cache_entries(), allocated(device)
+        if kernels == "fused":
+            slots = stream.engine.streams.layout.batch_size  # which fill the groups of cores
+            assert batch_size <= slots < batch_size + 4
         stream.push(audio[:, : chunk + 16])
         moved.clear()
         ready, graph = capture(lambda: stream.push(audio[:, chunk + 16 :]))
@@ -165,7 +168,8 @@ def test_what_a_chunk_moves_compiles_and_allocates(
     windows = batch_size * chunk_factor
     if kernels == "stock":
         assert up == windows * 32 * 96 * 4 and down == windows * 32 * 32 * 4
-    else:  # these batches fill the groups of cores
+    else:
+        windows = slots * chunk_factor
         assert up == windows * 288 * 4 and down == windows * 208 * 4
     tabulate_transfers(case, up, down)
 
@@ -175,7 +179,9 @@ def test_no_planned_server_is_too_large_for_an_n150(device, make_network):
     """64 streams at n = 1 fit with room to spare, and what does not fit is refused before anything is taken."""
     network = make_network(device, golden("llvc").model)
     plan = network.plan(1, 64, "throughput")
-    assert not plan.lacking and plan.needs("L1") < plan.free["L1"] / 2 and plan.needs("DRAM") < plan.free["DRAM"] / 10
+    assert not plan.lacking and plan.needs("DRAM") < plan.free["DRAM"] / 10
+    if network.kernels == "stock":  # the fused kernels hold most of L1 whatever the number of streams
+        assert plan.needs("L1") < plan.free["L1"] / 2
     before = allocated(device)
     with pytest.raises(ValueError, match="too little DRAM for 100000 streams .* of .* MiB free.*; take fewer"):
         network.serve(100000)
