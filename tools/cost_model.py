@@ -2,11 +2,15 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a chunk should cost on an N150: a prediction from what can be counted without one. Prints a table.
+"""What a chunk should cost on an N150: a prediction from what can be counted without one. Prints two tables.
 
-python tools/cost_model.py runs the network's ops on ttnn's mock device, counts programs, products and bytes, and adds
-up what each must take: a cost per replayed program, products at the matrix units' rate, bytes at the memories' rates.
-The low figure is a floor, the high one assumes that the units reach a quarter of their rate and DRAM half of it.
+Of stock operations python tools/cost_model.py counts programs, products and bytes on ttnn's mock device, and adds up
+what each must take: a cost per replayed program, products at the matrix units' rate, bytes at the memories' rates. The
+low figure is a floor, the high one assumes that the units reach a quarter of their rate and DRAM half of it.
+
+Of the fused program it takes the cycles that tools/kernel_cycles.py found, the replay of one program, and the
+transfers; the high figure assumes twice the cycles.
+
 Nothing overlaps, and the host's own work is not in it. Measured figures are in docs/PERF.md, where there are any.
 """
 
@@ -29,7 +33,14 @@ CYCLES_PER_TILE_PRODUCT = {"LoFi": 16, "HiFi2": 32, "HiFi3": 48, "HiFi4": 64}  #
 DRAM_BYTES_PER_US = 288e3
 PCIE_BYTES_PER_US = 32e3
 
+# Of a round of the fused program, by lanes (with two the state is in DRAM): docs/PERF.md, by the cycle estimate.
+ROUND_CYCLES = {1: 82_440, 2: 116_525}
+CYCLES_MARGIN = (1, 2)
+TRANSFER_US = (5.0, 7.0)  # of a small transfer, each way
+
 CASES = [(n, batch_size) for batch_size in (1, 8, 10, 32, 64) for n in (1, 2, 4)]
+FUSED_CASES = [(n, batch_size) for batch_size in (1, 4, 8, 16, 64, 370) for n in (1, 2, 4)]
+FUSED_STREAMS = range(8, 1201, 8)
 REAL_TIME_SHARE = 0.3
 STREAMS = range(2, 513, 2)
 
@@ -52,16 +63,16 @@ class Count:
         )
 
 
-def count(network, chunk_factor, batch_size):
+def count(tt_model, chunk_factor, batch_size):
     """Runs a chunk's ops and adds up what they take."""
     import ttnn
     from support import golden_ops
 
     total = Count()
-    with network.stream(chunk_factor, batch_size) as stream:
+    with tt_model.stream(chunk_factor, batch_size) as stream:
         buffers = stream.engine.runner.buffers[0]
         ttnn.graph.begin_graph_capture(ttnn.graph.RunMode.NORMAL)
-        network(stream.engine.ops, buffers.rows, stream.engine.state, buffers.samples)
+        stream.engine.streams(buffers)
         graph = ttnn.graph.end_graph_capture()
         names = (node["params"].get("name", "") for node in graph if node["node_type"] == "function_start")
         total.programs = sum(name.endswith("Operation") for name in names)
@@ -80,14 +91,14 @@ def count(network, chunk_factor, batch_size):
     return total
 
 
-def table(network):
+def table(tt_model):
     """Lines of a Markdown table."""
     lines = [
         "| n | B | programs | products, ms of 64 cores | DRAM, MB | PCIe, kB | chunk, ms | RTF |",
         "|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for chunk_factor, batch_size in CASES:
-        c = count(network, chunk_factor, batch_size)
+        c = count(tt_model, chunk_factor, batch_size)
         low, high = c.microseconds(False) / 1e3, c.microseconds(True) / 1e3
         chunk_ms = 13 * chunk_factor
         lines.append(
@@ -97,13 +108,46 @@ def table(network):
         )
     most = {high: 0 for high in (True, False)}
     for batch_size in STREAMS:
-        c = count(network, 1, batch_size)
+        c = count(tt_model, 1, batch_size)
         for high in most:
             if c.microseconds(high) <= REAL_TIME_SHARE * 13e3:
                 most[high] = batch_size
         if most[False] < batch_size:
             break
     lines += ["", f"Streams at n = 1 and RTF below {REAL_TIME_SHARE}: {most[True]} to {most[False]} on one chip."]
+    return lines
+
+
+def fused_microseconds(layout, high):
+    """Of a chunk of all streams of a tt.fused.layout.Layout."""
+    rounds = layout.rounds * layout.windows
+    numbers = layout.numbers
+    bytes_ = 4 * layout.batch_size * layout.windows * (numbers["PAGE"] + numbers["FRAMES"] * numbers["HOP"])
+    return (
+        PROGRAM_US[high]
+        + rounds * ROUND_CYCLES[layout.lanes] / 1e3 * CYCLES_MARGIN[high]
+        + 2 * TRANSFER_US[high]
+        + bytes_ / PCIE_BYTES_PER_US
+    )
+
+
+def fused_table(tt_model):
+    """Lines of a Markdown table."""
+    lines = ["| n | B | groups x rounds x lanes | chunk, ms | RTF |", "|--:|--:|--:|--:|--:|"]
+
+    def figures(chunk_factor, batch_size):
+        layout, _ = tt_model.network.layout(chunk_factor, batch_size)
+        return layout, [fused_microseconds(layout, high) / 1e3 for high in (False, True)]
+
+    for chunk_factor, batch_size in FUSED_CASES:
+        layout, (low, high) = figures(chunk_factor, batch_size)
+        chunk_ms = 13 * chunk_factor
+        lines.append(
+            f"| {chunk_factor} | {batch_size} | {layout.groups} x {layout.rounds} x {layout.lanes} | "
+            f"{low:.2f} to {high:.2f} | {low / chunk_ms:.4f} to {high / chunk_ms:.4f} |"
+        )
+    most = [max(b for b in FUSED_STREAMS if figures(1, b)[1][high] <= 13) for high in (True, False)]
+    lines += ["", f"Streams in real time at n = 1: {most[0]} to {most[1]} on one chip."]
     return lines
 
 
@@ -125,7 +169,10 @@ def main():
         golden_ops.install(device)
         golden_ops.keep_no_values()
         try:
-            print("\n".join(table(TtLLVC.from_reference(device, load_golden("llvc").model))))
+            model = load_golden("llvc").model
+            stock = table(TtLLVC.from_reference(device, model, "stock"))
+            fused = fused_table(TtLLVC.from_reference(device, model, "fused"))
+            print("\n".join([*stock, "", *fused]))
         finally:
             golden_ops.uninstall()
             ttnn.close_device(device)

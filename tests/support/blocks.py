@@ -60,6 +60,7 @@ class Activations:
 def speech(name, batch_size, length):
     """Real speech, another part of it in each stream: [B, length]."""
     audio = torch.from_numpy(golden(name).arrays["audio"])[6000:]
+    assert len(audio) >= length, f"the recording of {name} is too short"
     return torch.stack([audio.roll(-1600 * b)[:length] * (1 - 0.02 * b) for b in range(batch_size)])
 
 
