@@ -6,8 +6,8 @@
 
 python tools/kernel_timeline.py FILE, after python tools/kernel_cycles.py stamps.
 
-A RISC-V stamps when it has issued its instructions and what it waits for is there; the units that it drives may be a
-little behind. Where stamps of the cores differ, the mean is drawn.
+A RISC-V runs ahead of the unit that it gives instructions to, so a block of the arithmetic is drawn up to the last of
+three stamps: those of unpack, math and pack. Where the cores differ, the mean is drawn.
 """
 
 import argparse
@@ -20,13 +20,14 @@ sys.path.insert(0, str(ROOT))
 from reference.config import load_config  # noqa: E402
 from tools.kernel_cycles import CONFIG, RESULTS, Results  # noqa: E402
 
-STATE, EXCHANGE, PACK = 0, 1, 4  # RISC-Vs in a core's log
+STATE, EXCHANGE, COMPUTE = 0, 1, (2, 3, 4)  # RISC-Vs in a core's log
 
 # What is between a RISC-V's stamps.
 COMPUTE_BLOCKS = ("prenet", "in_conv", "encoder", "decoder", "synthesis")
-STATE_BLOCKS = ("rows of samples", "encoder's rings", "decoder's windows", "masked", "")
+STATE_BLOCKS = ("rows", "encoder's rings", "windows", "masked frames", "")
+COMPUTE_FILLS = ("#cfe9d8", "#a9d6b8", "#cfe0f2", "#fbe0c3", "#e2d6ef")
+STATE_FILLS = ("#cfe9d8", "#cfe0f2", "#fbe0c3", "#e2d6ef", "#eceff2")
 COLOURS = {"sums": "#7a4fa3", "frames": "#2f6fb0", "windows": "#d9822b", "samples": "#3a8f5a"}
-FILLS = ("#cfe9d8", "#e3f1e8", "#cfe0f2", "#fbe0c3", "#e2d6ef")
 
 WIDTH, LEFT, RIGHT = 900, 84, 20
 AXIS_STEP = 10_000
@@ -65,15 +66,15 @@ class Drawing:
     def tick(self, time, top, bottom, colour):
         self.shapes.append(f'<path d="M{self.x(time)} {top}V{bottom}" stroke="{colour}"/>')
 
-    def blocks(self, times, names, top, height):
-        """A bar from each time to the next, named where there is room."""
-        for start, end, name, fill in zip(times[:-1], times[1:], names, FILLS, strict=True):
+    def blocks(self, times, names, fills, top, height):
+        """A bar from each time to the next, its name in it or, where it is too short for that, below."""
+        for start, end, name, fill in zip(times[:-1], times[1:], names, fills, strict=True):
             x, width = self.x(start), round((end - start) * self.scale, 1)
             self.shapes.append(
                 f'<rect x="{x}" y="{top}" width="{width}" height="{height}" fill="{fill}" stroke="#9aa5b1"/>'
             )
-            if name and width > 7 * len(name):
-                self.text(x + width / 2, top + height / 2 + 4, name, "mid")
+            fits = width > 7 * len(name)
+            self.text(round(x + width / 2, 1), top + (height // 2 + 4 if fits else height + 12), name, "mid")
 
     def save(self, path, title):
         path.write_text(
@@ -97,24 +98,23 @@ class Drawing:
 def draw(compute, state, kinds, exchanges, path):
     """Writes the SVG: what a core computes, when the exchanges are complete, what the state kernel is at."""
     end = max(compute[-1], state[-1], exchanges[-1])
-    drawing = Drawing(232, end)
+    drawing = Drawing(256, end)
     drawing.text(20, 28, "The life of a window", "head")
     drawing.text(185, 28, "cycles since the first kernel's start; one stream, mean over the 16 cores", "small")
     drawing.text(20, 70, "compute")
-    drawing.blocks(compute, COMPUTE_BLOCKS, 50, 34)
-    drawing.text(20, 118, "exchange")
+    drawing.blocks(compute, COMPUTE_BLOCKS, COMPUTE_FILLS, 50, 34)
+    drawing.text(20, 128, "exchange")
     for kind, time in zip(kinds, exchanges[1:], strict=False):
-        drawing.tick(time, 98, 132, COLOURS[kind])
-    drawing.text(20, 166, "state")
-    drawing.blocks(state, STATE_BLOCKS, 146, 34)
+        drawing.tick(time, 108, 142, COLOURS[kind])
+    drawing.text(20, 178, "state")
+    drawing.blocks(state, STATE_BLOCKS, STATE_FILLS, 158, 34)
     for time in range(0, int(end) + 1, AXIS_STEP):
-        drawing.tick(time, 186, 192, "#6b7785")
-        drawing.text(drawing.x(time), 204, f"{time:,}", "mid")
-    x = LEFT
-    for kind, colour in COLOURS.items():
-        drawing.shapes.append(f'<path d="M{x} 213V225" stroke="{colour}" stroke-width="3"/>')
-        drawing.text(x + 8, 223, f"{kind} shared", "small")
-        x += 120
+        drawing.tick(time, 210, 216, "#6b7785")
+        drawing.text(drawing.x(time), 228, f"{time:,}", "mid")
+    for i, (kind, colour) in enumerate(COLOURS.items()):
+        x = LEFT + 120 * i
+        drawing.shapes.append(f'<path d="M{x} 236V248" stroke="{colour}" stroke-width="3"/>')
+        drawing.text(x + 8, 246, f"{kind} shared", "small")
     drawing.save(path, "What a core does for a window, in cycles")
 
 
@@ -137,7 +137,8 @@ def main():
     if measured is None:
         raise SystemExit(f"{args.results}: no stamps of these kernels; run tools/kernel_cycles.py stamps")
     kinds = exchange_kinds(load_config(CONFIG)[0])
-    compute = mean_times(measured["stamps"], PACK, len(COMPUTE_BLOCKS) + 1)
+    by_unit = [mean_times(measured["stamps"], riscv, len(COMPUTE_BLOCKS) + 1) for riscv in COMPUTE]
+    compute = [max(times) for times in zip(*by_unit, strict=True)]
     state = mean_times(measured["stamps"], STATE, len(STATE_BLOCKS) + 1)
     exchanges = mean_times(measured["stamps"], EXCHANGE, len(kinds) + 2)
     draw(compute, state, kinds, exchanges, args.file)
