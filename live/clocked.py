@@ -129,7 +129,8 @@ class ClockedServer:
             if not waits or self.failure:
                 self._is_idle, self._planned = True, float("inf")
                 return None
-            start = max(self._due, now + min(waits))
+            has_clock = any(channel.is_live for channel in self._channels)  # files alone need none
+            start = max(self._due, now + min(waits)) if has_clock else now
             if start > now:
                 self._is_idle, self._planned = False, start
                 return start - now
@@ -138,7 +139,7 @@ class ClockedServer:
         with self._lock:
             self._due = self._planned = due + self.period / CATCH_UP
             self._is_idle = False
-        return max(0.0, self._due - self.clock())
+        return 0.0
 
     def _tick(self, due):
         """The rounds of a tick; notes whether it took longer than a chunk lasts."""

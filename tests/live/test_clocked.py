@@ -279,8 +279,8 @@ def test_no_stream_hears_another():
 
 
 def test_a_simulated_day_without_drift_or_growth():
-    """24 h of two clients whose clocks are 200 ppm fast and slow, with jitter, a stall every ten minutes and a minute of
-    overload every hour; chunks of 3.3 s."""
+    """24 h of two clients whose clocks are 200 ppm fast and slow, with jitter, a stall every ten minutes and a minute
+    of overload every hour; chunks of 3.3 s."""
     day = 24 * 3600
     rate_hz = 250  # few samples; all rules are in seconds
     with Simulation(places=2, chunk_factor=4, compute=0.2, sample_rate=rate_hz) as sim:
