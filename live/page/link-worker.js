@@ -6,11 +6,12 @@
 // from one audio worklet and converted ones go to the other, each with the input that it belongs to.
 
 const PING_S = 1;
+const DEAD_S = 3; // a server that said nothing for so long, and was to end the stream
 const MAX_RECORDING_S = 30 * 60;
 
 let capture, playback;
 let socket = null;
-let rate, ending, pinging;
+let rate, ending, pinging, heard;
 let inputs = []; // sent and not answered: { samples, frame }
 let answered = 0; // samples of the first of them
 let recording = null; // { dry: [], wet: [], length }
@@ -35,6 +36,7 @@ const commands = {
     opened.onopen = () => opened.send(JSON.stringify(hello));
     opened.onmessage = ({ data }) => {
       if (opened !== socket) return;
+      heard = performance.now();
       if (typeof data !== "string") return receive(new Float32Array(data));
       const message = JSON.parse(data);
       if (message.type === "error") error = message;
@@ -50,6 +52,12 @@ const commands = {
     if (!isOpen()) return postMessage({ type: "ended" });
     ending = true;
     socket.send(JSON.stringify({ type: "end" }));
+    clearInterval(pinging);
+    pinging = setInterval(() => {
+      if (performance.now() - heard < DEAD_S * 1000) return;
+      commands.close();
+      postMessage({ type: "ended" });
+    }, 500);
   },
   close() {
     const old = socket;

@@ -48,7 +48,9 @@ async function start() {
   monitors.forEach((monitor, i) => monitor.watch(voice.analysers[i]));
   applyGains();
   applyPlayback();
+  const before = $("input").value;
   await listDevices();
+  if ($("input").value !== before) await changeMicrophone(); // names are known from now on
   if ($("output").value) await chooseOutput();
   if (isPressed("record")) voice.tell({ type: "record" });
   dropped = 0;
@@ -62,11 +64,9 @@ function stop() {
   $("start").disabled = true;
   say("Ending …");
   voice.tell({ type: "end" });
-  retry = setTimeout(finish, 2000);
 }
 
 async function finish() {
-  clearTimeout(retry);
   if (isPressed("record")) endRecording();
   await halt();
   say("Stopped.");
