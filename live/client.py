@@ -63,7 +63,7 @@ class Connection:
         self._send(json.dumps({"type": kind, **fields}))
 
     def receive(self, timeout=None):
-        """The next samples (float32 [k]) or message (dict). ServerError if none will come, TimeoutError if none came."""
+        """The next samples (float32 [k]) or message (dict). ServerError if none will come; TimeoutError."""
         try:
             data = self._socket.recv(timeout)
         except ConnectionClosed as error:
