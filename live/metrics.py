@@ -4,7 +4,7 @@
 
 """What Prometheus may know of a live server."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 BUCKETS_S = (0.001, 0.002, 0.004, 0.006, 0.009, 0.013, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -14,6 +14,7 @@ class Metrics:
 
     def __init__(self):
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
 
         def make(kind, name, meaning, **options):
             return kind(f"llvc_{name}", meaning, registry=self.registry, **options)

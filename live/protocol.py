@@ -115,8 +115,9 @@ def decode_pcm(data, hello):
     samples = np.frombuffer(data, dtype)
     if hello.format == "s16":
         return samples.astype(np.float32) / FULL_SCALE_S16
-    # Written so that a NaN fails too.
-    if len(samples) and not np.abs(samples).max() <= MAX_SAMPLE:
+    with np.errstate(invalid="ignore"):
+        is_audio = (np.abs(samples) <= MAX_SAMPLE).all()  # a NaN is not
+    if not is_audio:
         raise ProtocolError("bad_samples", f"samples that are not finite, or beyond ±{MAX_SAMPLE:g}")
     return samples.astype(np.float32)
 

@@ -269,8 +269,8 @@ class Session:
         if self._window:
             columns = zip(*self._window, strict=True)
             for name, values in zip(("wait_ms", "compute_ms", "server_ms"), columns, strict=True):
-                p50, p95 = np.percentile(values, (50, 95))
-                message[name] = {"p50": float(p50), "p95": float(p95), "max": float(max(values))}
+                p50, p95, p99 = np.percentile(values, (50, 95, 99)).tolist()
+                message[name] = {"p50": p50, "p95": p95, "p99": p99, "max": max(values)}
         self._window = []
         return message
 
