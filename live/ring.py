@@ -58,6 +58,7 @@ class PlaybackBuffer:
         self._step = rate // 200  # by which it grows
         self._most = rate // 2
         self._margin = rate // 200  # what may lie unused
+        self._surplus = rate // 25
         self._window = 4 * rate
         self.underruns = 0
         self.played = 0  # of what was written
@@ -77,6 +78,9 @@ class PlaybackBuffer:
     def fill(self, out):
         """Called by the callback: fills `out` [k], with silence where there is nothing."""
         if not self._playing and len(self._ring) >= max(self.target, len(out)):
+            surplus = len(self._ring) - max(self.target, len(out))
+            if surplus > self._surplus:  # what came late and all at once is not played later for good
+                self._skip(surplus)
             self._playing = True
             self._start_window()
         count = self._ring.read(out) if self._playing else 0
@@ -89,13 +93,16 @@ class PlaybackBuffer:
         elif self._playing:
             self._watch(len(out))
 
+    def _skip(self, count):
+        self._ring.skip(count)
+        self.played += count
+
     def _watch(self, count):
         self._watched += count
         self._least = min(self._least, len(self._ring))
         if self._watched >= self._window:
             excess = self._least - self._margin
             if excess > self._margin:
-                self._ring.skip(excess)
-                self.played += excess
+                self._skip(excess)
                 self.target = max(self._step, self.target - excess)
             self._start_window()

@@ -29,6 +29,7 @@ let playback = null;
 let roundTrip = null;
 let dropped = 0;
 let held = false;
+let overloaded = false;
 
 // Starting and stopping.
 
@@ -102,10 +103,12 @@ function onWorker(message) {
   if (type === "welcome") {
     welcome = message;
     retries = 0;
+    overloaded = false;
     say("Speak: the other voice follows.");
     showFacts();
   } else if (type === "statistics") {
     statistics = message;
+    if (message.overloaded !== overloaded) setOverloaded(message.overloaded);
     showFacts();
     showDelay();
   } else if (type === "roundTrip") {
@@ -113,7 +116,7 @@ function onWorker(message) {
   } else if (type === "dropped") {
     dropped += message.samples;
   } else if (type === "overload") {
-    say(message.on ? "The server is overloaded: it drops what is late." : "The server keeps up again.", message.on);
+    setOverloaded(message.on);
   } else if (type === "recorded") {
     showPlayers($("recording-players"), message.dry, message.wet, message.rate, "recording");
     $("recording").hidden = false;
@@ -135,6 +138,11 @@ async function onClosed(message) {
   }
   say(text, true);
   retry = setTimeout(connect, 1000 * RETRY_S[Math.min(retries++, RETRY_S.length - 1)]);
+}
+
+function setOverloaded(value) {
+  overloaded = value;
+  say(value ? "The server is overloaded: it drops what is late." : "The server keeps up again.", value);
 }
 
 function say(text, bad = false) {

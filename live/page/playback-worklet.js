@@ -17,6 +17,7 @@ const GROWTH_S = 0.01;
 const MARGIN_S = 0.006; // of reserve that an adaptive buffer keeps
 const TOLERANCE_S = 0.004; // less than this is not worth a skip
 const WINDOW_S = 4;
+const SURPLUS_S = 0.04; // beyond the target at a start: what came late and all at once is not played later for good
 const FADE_S = 0.005;
 const REPORT_S = 0.25;
 
@@ -27,7 +28,7 @@ class Playback extends AudioWorkletProcessor {
     this.wet = new Float32Array(this.capacity);
     this.dry = new Float32Array(this.capacity);
     this.fixed = 0; // frames; 0: the target adapts
-    this.adaptive = Math.round(FIRST_TARGET_S * sampleRate);
+    this.adaptive = FIRST_TARGET_S * sampleRate;
     this.bypass = 0;
     this.mix = 0; // 1: dry
     this.underruns = this.skipped = 0;
@@ -94,7 +95,11 @@ class Playback extends AudioWorkletProcessor {
   }
 
   process(_, [[output]]) {
-    if (!this.playing && this.written - this.read >= Math.max(this.target, output.length)) this.playing = true;
+    if (!this.playing && this.written - this.read >= Math.max(this.target, output.length)) {
+      const surplus = Math.round(this.written - this.read - Math.max(this.target, output.length));
+      if (surplus > SURPLUS_S * sampleRate) this.skip(surplus);
+      this.playing = true;
+    }
     if (this.playing) this.play(output);
     if (currentFrame >= this.reported + REPORT_S * sampleRate) this.report();
     return true;
