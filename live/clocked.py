@@ -12,7 +12,7 @@ from collections import deque
 import torch
 
 from reference.errors import one_line
-from reference.server import ServerFull, StreamServer
+from streaming.server import ServerFull, StreamServer
 
 from .channel import CATCH_UP, MAX_OUTPUT_S, MAX_WAIT_CHUNKS, MAX_WAIT_S, Channel
 from .metrics import Metrics

@@ -11,7 +11,7 @@ from collections import deque
 import numpy as np
 import torch
 
-from reference.streaming import ChunkedStream
+from streaming.stream import ChunkedStream
 
 from .client import Connection, ServerError
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from starlette.websockets import WebSocketDisconnect
 
-from reference.server import ServerFull
+from streaming.server import ServerFull
 
 from .channel import Audio
 from .clocked import ClockedServer

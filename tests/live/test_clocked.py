@@ -13,7 +13,7 @@ from support.fake_engine import GAIN, SAMPLE_RATE, FakeEngine, Simulation
 
 from live.channel import Audio
 from live.clocked import MAX_FAILURES, ClockedServer
-from reference.server import ServerFull
+from streaming.server import ServerFull
 
 CHUNK = 208
 PERIOD = CHUNK / SAMPLE_RATE

@@ -7,7 +7,7 @@
 from types import SimpleNamespace
 
 from live.clocked import ClockedServer
-from reference.streaming import ChunkEngine
+from streaming.engine import ChunkEngine
 
 SAMPLE_RATE = 16000
 GAIN = 0.5  # exact in float32
