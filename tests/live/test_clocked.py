@@ -279,11 +279,11 @@ def test_no_stream_hears_another():
 
 
 def test_a_simulated_day_without_drift_or_growth():
-    """24 h of two clients whose clocks are 200 ppm fast and slow, with jitter, a stall every ten minutes and a minute
-    of overload every hour; chunks of 6.7 s."""
+    """24 h of two clients whose clocks are 200 ppm fast and slow, with jitter, a stall every ten minutes and four
+    minutes of overload every two hours; chunks of 13 s."""
     day = 24 * 3600
     rate_hz = 250  # few samples; all rules are in seconds
-    with Simulation(places=2, chunk_factor=8, compute=0.2, sample_rate=rate_hz) as sim:
+    with Simulation(places=2, chunk_factor=16, compute=0.2, sample_rate=rate_hz) as sim:
         period = sim.server.period
         piece = np.zeros(sim.server.chunk_len, np.float32)
         clients = {sim.server.open(): 1 + 200e-6, sim.server.open(): 1 - 200e-6}
@@ -292,8 +292,8 @@ def test_a_simulated_day_without_drift_or_growth():
         delays, objects, tick = [], [], 0
         while sim.now < day:
             tick += 1
-            stalled = sim.now % 600 < 10  # of the network: comes late, all at once
-            sim.engine.compute = 1.3 * period if sim.now % 3600 < 60 else 0.2
+            stalled = sim.now % 600 < 20  # of the network: comes late, all at once
+            sim.engine.compute = 1.3 * period if sim.now % 7200 < 240 else 0.2
             for channel, rate in clients.items():
                 due = int(sim.now * rate * rate_hz + RNG.uniform(0, 0.02) * rate_hz) // len(piece)
                 while sent[channel] < due and not stalled:
@@ -302,13 +302,13 @@ def test_a_simulated_day_without_drift_or_growth():
             sim.run(period)
             for channel in clients:
                 got[channel] += len(heard(channel)[0])
-            if tick % 1250 == 0:
+            if tick % 600 == 0:
                 delays.append([sent[c] * len(piece) - got[c] - c.dropped for c in clients])
                 gc.collect()
                 objects.append(len(gc.get_objects()))
         for channel, rate in clients.items():
             assert sent[channel] == pytest.approx(day * rate / period, abs=3)
-            assert channel.dropped < 0.02 * day * rate_hz
+            assert 0 < channel.dropped < 0.02 * day * rate_hz
         assert len(delays) > 5
         assert max(map(max, delays)) <= 3 * len(piece)  # as at the start: what waits, and a chunk
         assert max(objects) - min(objects) < 200
