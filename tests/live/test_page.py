@@ -220,18 +220,14 @@ def test_a_denied_microphone(chromium, live):
 
 def test_a_file_is_converted_at_once(chromium, live, tmp_path):
     with opened(chromium, live.page) as page:
-        check_file(page, tmp_path)
-
-
-def check_file(page, tmp_path):
-    page.locator("#file").set_input_files(EXAMPLE)
-    playwright.expect(page.locator("#file-status")).to_contain_text("8.7 s of sound in", timeout=DEADLINE_MS)
-    assert page.locator("#file-players audio").count() == 2
-    before, after = (downloaded(page, f"example-{side}.wav", tmp_path) for side in ("in", "out"))
-    assert np.abs(before - soundfile.read(EXAMPLE, dtype="float32")[0]).max() < 1e-4
-    assert np.abs(after - offline(before)).max() < 1e-4
-    page.locator("#file").set_input_files({"name": "none.wav", "mimeType": "audio/wav", "buffer": b"no audio"})
-    playwright.expect(page.locator("#file-status")).to_contain_text("no sound that this browser can decode")
+        page.locator("#file").set_input_files(EXAMPLE)
+        playwright.expect(page.locator("#file-status")).to_contain_text("8.7 s of sound in", timeout=DEADLINE_MS)
+        assert page.locator("#file-players audio").count() == 2
+        before, after = (downloaded(page, f"example-{side}.wav", tmp_path) for side in ("in", "out"))
+        assert np.abs(before - soundfile.read(EXAMPLE, dtype="float32")[0]).max() < 1e-4
+        assert np.abs(after - offline(before)).max() < 1e-4
+        page.locator("#file").set_input_files({"name": "none.wav", "mimeType": "audio/wav", "buffer": b"no audio"})
+        playwright.expect(page.locator("#file-status")).to_contain_text("no sound that this browser can decode")
 
 
 def test_keyboard_screen_reader_and_a_phone(chromium, live):

@@ -6,14 +6,19 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
+from support.fake_engine import FakeEngine
+from support.live_server import LiveServer
+from websockets.sync.client import connect
 
 from demo import serve
 from live.client import Connection, ServerError
@@ -46,6 +51,25 @@ def test_it_starts_serves_and_ends(tmp_path):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_https_and_wss(tmp_path):
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    serve.check_certificate(str(certificate), str(key))
+    trusting = ssl.create_default_context(cafile=certificate)
+    with LiveServer(FakeEngine(1), ssl_certfile=str(certificate), ssl_keyfile=str(key)) as server:
+        address = f"127.0.0.1:{server.port}"
+        assert urllib.request.urlopen(f"https://{address}/", context=trusting).status == 200
+        with connect(f"wss://{address}/stream", ssl=trusting, origin=f"https://{address}", proxy=None) as client:
+            client.send(json.dumps({"type": "hello", "version": 1, "rate": 16000}))
+            assert json.loads(client.recv(30))["type"] == "welcome"
 
 
 def test_bad_input_gets_one_line(tmp_path, capsys):

@@ -18,9 +18,10 @@ DEADLINE_S = 30
 class LiveServer:
     """Serves an engine; `with` gives it running. `options` are session.Service's."""
 
-    def __init__(self, engine, sample_rate=16000, port=0, warm_up_s=0.1, **options):
+    def __init__(self, engine, port=0, warm_up_s=0.1, ssl_certfile=None, ssl_keyfile=None, **options):
+        self._tls = ssl_certfile, ssl_keyfile
         self._warm_up_s = warm_up_s
-        self.server = ClockedServer(engine, sample_rate)
+        self.server = ClockedServer(engine, sample_rate=16000)
         self.service = Service(self.server, {"backend": "test", "device": "test", "voice": "test"}, **options)
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,7 +32,7 @@ class LiveServer:
 
     def __enter__(self):
         is_open = threading.Event()
-        self._web = WebServer(self.service, is_open.set)
+        self._web = WebServer(self.service, is_open.set, *self._tls)
         self.server.warm_up(self._warm_up_s)
         self.server.start()
         self._thread = threading.Thread(target=self._web.run, args=([self._listener],), daemon=True)
