@@ -16,7 +16,7 @@ lint: setup
 	$(PYTHON_IN_VENV) -m ruff check .
 	$(PYTHON_IN_VENV) -m ruff format --check .
 
-setup: .venv/.installed ## makes .venv where it is missing or requirements.txt is newer
+setup: .venv/.installed ## makes .venv where it is missing or a requirements file is newer
 
-.venv/.installed: requirements.txt tools/setup.sh
+.venv/.installed: requirements.txt requirements-live.txt tools/setup.sh
 	PYTHON=$(PYTHON) tools/setup.sh

@@ -42,7 +42,7 @@ def count(minimum, maximum=9999):
     """The type of an option that takes a whole number."""
 
     def parse(text):
-        if not text.isdecimal() or len(text) > 4 or not minimum <= int(text) <= maximum:
+        if not text.isdecimal() or len(text) > 5 or not minimum <= int(text) <= maximum:
             raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number from {minimum} to {maximum}")
         return int(text)
 

@@ -3,7 +3,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-# Makes .venv and installs requirements.txt into it. ttnn has wheels for Python 3.12 and 3.10 only.
+# Makes .venv and installs requirements.txt and requirements-live.txt into it. ttnn has wheels for Python 3.12 and 3.10 only.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -28,5 +28,5 @@ if ! fits .venv/bin/python; then
     fi
     "$found" -m venv --clear .venv
 fi
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-live.txt
 touch .venv/.installed

@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Serves live voice conversion: python -m demo.serve, then open the page that it names (see --help)."""
+
+import argparse
+import ipaddress
+import os
+import socket
+import ssl
+import sys
+
+import torch
+
+from reference.errors import LLVCError, one_line
+
+from .backend import BACKENDS, open_backend
+from .cli import BUNDLED_CHECKPOINT, DEFAULT_CHECKPOINT, DEFAULT_CONFIG, Parser, count, exit_code, load, locate
+
+
+class ServeError(LLVCError):
+    """The server cannot start."""
+
+
+def minutes(text):
+    """The type of --max_minutes: a positive number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a positive number")
+    return value
+
+
+def parse_args(argv=None):
+    """Parses the command line; ends the program with one line and code 2 if it is wrong."""
+    parser = Parser(
+        prog="python -m demo.serve",
+        description="Serve live voice conversion: a page to speak into, and a WebSocket (docs/PROTOCOL.md).",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 for all of this machine")
+    add("--port", type=count(0, 65535), default=8000, metavar="N", help="port to listen at; 0 takes a free one")
+    add("--streams", type=count(1), default=4, metavar="B", help="places for streams at a time")
+    add("-n", "--chunk_factor", type=count(1), default=1, metavar="N", help="chunk of a stream, in units of 13 ms")
+    add("-p", "--checkpoint_path", default=DEFAULT_CHECKPOINT, metavar="FILE", help="weights of the voice")
+    add("-c", "--config_path", default=DEFAULT_CONFIG, metavar="FILE", help="configuration that the weights belong to")
+    add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
+    add("--device_id", type=count(0), metavar="N", help="which device, instead of 0 or, for streams, a whole N300")
+    add("--token", help="what clients must know; the page asks for it")
+    add("--ssl_certfile", metavar="FILE", help="certificate (PEM): serve https and wss")
+    add("--ssl_keyfile", metavar="FILE", help="its key, if it is not in the same file")
+    add("--max_minutes", type=minutes, metavar="M", help="a stream ends after so many minutes")
+    return parser.parse_args(argv)
+
+
+def import_live():
+    """The modules that need requirements-live.txt. ServeError if it is not installed."""
+    try:
+        import live.app
+        import live.clocked
+        import live.session
+    except ModuleNotFoundError as error:
+        raise ServeError(
+            f"{error.name} is not installed; run: {sys.executable} -m pip install -r requirements-live.txt"
+        ) from None
+    return live
+
+
+def bind(host, port):
+    """A socket that is bound and does not listen yet. ServeError if the address is taken or not ours."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        if os.name == "posix":  # elsewhere this lets two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        reason = error.strerror or one_line(error)
+        raise ServeError(f"{host}:{port}: cannot be listened at ({reason}); name others with --host, --port") from None
+    return listener
+
+
+def check_certificate(certfile, keyfile):
+    """ServeError unless the files hold a certificate and its key."""
+    if not certfile:
+        if keyfile:
+            raise ServeError("--ssl_keyfile goes with --ssl_certfile; name the certificate too")
+        return
+    for path in filter(None, (certfile, keyfile)):
+        if not os.path.isfile(path):
+            raise ServeError(f"{path}: no such file; name a PEM file with --ssl_certfile and --ssl_keyfile")
+    try:
+        # A key with a password would make OpenSSL ask on the terminal: nobody may be there.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile, password=lambda: "")
+    except (ssl.SSLError, OSError) as error:
+        raise ServeError(f"{certfile}: no certificate with a key that can be used ({one_line(error)})") from None
+
+
+def is_loopback(host):
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def greeting(args, port, where):
+    """What is printed when the port is open."""
+    secure = bool(args.ssl_certfile)
+    host = "localhost" if args.host in ("0.0.0.0", "::") else args.host
+    url = f"http{'s' if secure else ''}://{f'[{host}]' if ':' in host else host}:{port}/"
+    lines = [f"{where}; {args.streams} places, chunks of {args.chunk_factor} x 13 ms", f"open {url}  (Ctrl+C ends)"]
+    if not secure and not is_loopback(args.host):
+        lines.append(
+            "note: browsers give the microphone to https and localhost only; for other machines add --ssl_certfile"
+        )
+    if args.token is None and not is_loopback(args.host):
+        lines.append("note: anyone who reaches this port can use it; add --token")
+    return "\n".join(lines)
+
+
+def run(args):
+    """Serves until it is interrupted; returns the exit code. LLVCError if it cannot start."""
+    live = import_live()
+    check_certificate(args.ssl_certfile, args.ssl_keyfile)
+    for name in ("checkpoint_path", "config_path"):
+        setattr(args, name, locate(getattr(args, name)))
+    # A chunk is too small to share: with more threads, on a busy machine, each waits for the others.
+    torch.set_num_threads(1)
+    with bind(args.host, args.port) as listener:
+        model, sample_rate = load(args)
+        with open_backend(args.backend, model, args.device_id, args.streams) as backend:
+            engine = backend.open_engine(args.chunk_factor, args.streams, "latency")
+            server = live.clocked.ClockedServer(engine, sample_rate)
+            server.warm_up()
+            server.start()
+            try:
+                bundled = not os.path.exists(args.checkpoint_path)
+                facts = {
+                    "backend": backend.name,
+                    "device": backend.device,
+                    "voice": os.path.basename(BUNDLED_CHECKPOINT if bundled else args.checkpoint_path),
+                    "chunk_factor": args.chunk_factor,
+                }
+                service = live.session.Service(server, facts, args.token, args.max_minutes)
+                text = greeting(args, listener.getsockname()[1], f"{backend.name} ({backend.device})")
+                web = live.app.WebServer(service, lambda: print(text, flush=True), args.ssl_certfile, args.ssl_keyfile)
+                web.run(sockets=[listener])
+            finally:
+                server.stop()
+    return 0
+
+
+def main(argv=None):
+    """Runs the server with these arguments, the command line's by default; returns the exit code."""
+    return exit_code(lambda: run(parse_args(argv)))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""What Prometheus may know of a live server."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+BUCKETS_S = (0.001, 0.002, 0.004, 0.006, 0.009, 0.013, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Metrics:
+    """The metrics of one server, in a registry of their own."""
+
+    def __init__(self):
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+
+        def make(kind, name, meaning, **options):
+            return kind(f"llvc_{name}", meaning, registry=self.registry, **options)
+
+        self.streams = make(Gauge, "streams_open", "Streams that have a place.")
+        self.refused = make(Counter, "streams_refused", "Streams for which there was no place.")
+        self.closed = make(Counter, "streams_closed", "Connections that ended, by code.", labelnames=["code"])
+        self.chunk = make(Histogram, "chunk_seconds", "Computation of a chunk of all streams.", buckets=BUCKETS_S)
+        self.latency = make(
+            Histogram, "latency_seconds", "From a chunk's last sample in to its audio out.", buckets=BUCKETS_S
+        )
+        self.chunks = make(Counter, "chunks", "Chunks converted, of all streams.")
+        self.late = make(Counter, "chunks_late", "Chunks that were done after the next one was due.")
+        self.failures = make(Counter, "chunks_failed", "Times that the engine failed.")
+        self.dropped = make(Counter, "dropped_samples", "Samples dropped, by reason.", labelnames=["reason"])
+        self.waiting = make(Gauge, "queue_seconds", "Audio of all streams that waits for the engine.")
+        self.overloaded = make(Gauge, "overloaded", "1 while chunks take longer than they last.")
+        self.received = make(Counter, "received_bytes", "Bytes of messages from clients.")
+        self.sent = make(Counter, "sent_bytes", "Bytes of messages to clients.")
+
+    def round(self, streams, seconds, is_late):
+        """Counts a chunk of so many streams that took so many seconds."""
+        self.chunk.observe(seconds)
+        self.chunks.inc(streams)
+        if is_late:
+            self.late.inc(streams)

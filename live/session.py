@@ -1,0 +1,312 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""One client's WebSocket: the protocol of docs/PROTOCOL.md between a socket and a channel of the engine."""
+
+import asyncio
+import json
+import socket
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import numpy as np
+from starlette.websockets import WebSocketDisconnect
+
+from streaming.server import ServerFull
+
+from .channel import Audio
+from .clocked import ClockedServer
+from .protocol import FORMATS, VERSION, ProtocolError, decode_pcm, encode_pcm, parse_hello, parse_json
+from .resampling import StreamResampler, resampling_delay
+
+STATISTICS_S = 1.0  # between two statistics
+HELLO_S = 5.0  # a client's first message must come within
+SILENT_S = 10.0  # no message for so long: the client is gone
+STUCK_S = 10.0  # one message could not be sent for so long: the client reads no more
+SEND_BUFFER_S = 0.25  # of audio in the system's buffers
+MIN_SEND_BUFFER = 16384  # bytes
+
+
+@dataclass
+class Service:
+    """What the sessions of a server share."""
+
+    server: ClockedServer
+    facts: dict = field(default_factory=dict)  # what `welcome` says of engine and voice
+    token: str | None = None
+    max_minutes: float | None = None
+
+
+class Session:
+    """Serves a connection, a starlette WebSocket, from its first message to its close."""
+
+    def __init__(self, websocket, service):
+        self._websocket = websocket
+        self._service = service
+        self._server = service.server
+        self._metrics = service.server.metrics
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()  # there is something to send
+        self._has_room = asyncio.Event()
+        self._statistics_due = False
+        self._begin = self._heard = self._server.clock()
+        self._sending_since = None
+        self._window = []  # of Audio sent since the last statistics: (waited, computed, total) in ms
+
+    async def run(self):
+        """Returns when the connection is closed and the place free."""
+        code = "closed"
+        try:
+            await self._websocket.accept()
+            await self._serve()
+        except ProtocolError as error:
+            code = error.code
+            await self._close(error)
+        except WebSocketDisconnect:
+            pass
+        self._metrics.closed.labels(code).inc()
+
+    async def _serve(self):
+        self._check_origin()
+        try:
+            text = await asyncio.wait_for(self._receive(), HELLO_S)
+        except asyncio.TimeoutError:
+            raise ProtocolError("silent", f"no hello within {HELLO_S:g} s") from None
+        if isinstance(text, bytes):
+            raise ProtocolError("bad_hello", "the first message must be a hello, and it is binary")
+        self._hello = hello = parse_hello(text, self._service.token)
+        if self._server.failure:
+            raise ProtocolError("engine", self._server.failure)
+        try:
+            self._channel = self._server.open(hello.mode == "live", self._on_change)
+        except ServerFull as error:
+            raise ProtocolError("full", str(error)) from None
+        try:
+            rate, network_rate = hello.rate, self._server.sample_rate
+            self._down, self._up = StreamResampler(rate, network_rate), StreamResampler(network_rate, rate)
+            self._limit_send_buffer()
+            self._taken = 0  # samples of this stream, at the client's rate
+            self._begin_output()
+            await self._send_json(self._welcome())
+            await self._run_tasks(self._read(), self._write(), self._watch())
+        finally:
+            self._channel.close()
+
+    async def _run_tasks(self, *coroutines):
+        """Until one of them ends or raises; the others are cancelled."""
+        tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for task, result in zip(tasks, results, strict=True):
+            if task in done and isinstance(result, BaseException):
+                raise result
+
+    def _check_origin(self):
+        """A page of another server must not speak for its visitor; programs send no Origin."""
+        headers = self._websocket.headers
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+            raise ProtocolError("bad_origin", "a page of another server; open the page that this one serves")
+
+    def _welcome(self):
+        server, rate = self._server, self._hello.rate
+        resampling_s = resampling_delay(rate, server.sample_rate) + resampling_delay(server.sample_rate, rate)
+        return {
+            "type": "welcome",
+            "version": VERSION,
+            **self._service.facts,
+            "network_rate": server.sample_rate,
+            "chunk_ms": 1e3 * server.period,
+            "algorithmic_ms": 1e3 * server.engine.longest_wait / server.sample_rate,
+            "resampling_ms": 1e3 * resampling_s,
+            "places": server.places,
+            "streams": server.streams,
+        }
+
+    # From the client to the engine.
+
+    async def _read(self):
+        while True:
+            message = await self._receive()
+            self._heard = self._server.clock()
+            if isinstance(message, bytes):
+                samples = decode_pcm(message, self._hello)
+                self._taken += len(samples)
+                self._push(self._down.push(samples))
+                while not self._channel.has_room:
+                    self._has_room.clear()
+                    await self._has_room.wait()
+                    self._heard = self._server.clock()
+            else:
+                self._obey(parse_json(message))
+
+    def _obey(self, message):
+        kind = message["type"]
+        if kind == "end":
+            self._push(self._down.flush())
+            self._channel.end()
+        elif kind == "reset":
+            self._down.reset()
+            self._taken = 0
+            self._channel.reset()
+        elif kind == "ping":
+            self._pongs.append({"type": "pong", "time": message.get("time")})
+            self._changed.set()
+        elif kind == "hello":
+            raise ProtocolError("second_hello", "a connection has one hello; open another one for another stream")
+        else:
+            raise ProtocolError("bad_message", f"there is no message {kind[:20]!r}")
+
+    def _push(self, samples):
+        try:
+            self._channel.push(samples)
+        except RuntimeError:
+            raise ProtocolError("bad_message", 'audio or an end behind "end"; wait for "ended"') from None
+
+    async def _receive(self):
+        """The next message, str or bytes."""
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        data = message.get("bytes")
+        data = message["text"] if data is None else data
+        self._metrics.received.inc(len(data))
+        return data
+
+    # From the engine to the client.
+
+    def _on_change(self):
+        """Called in the engine's thread."""
+        with suppress(RuntimeError):  # the loop is closed: the server ends
+            self._loop.call_soon_threadsafe(self._notice)
+
+    def _notice(self):
+        self._changed.set()
+        self._has_room.set()
+
+    def _begin_output(self):
+        self._sent = 0  # samples of this stream, at the client's rate
+        self._dropped = 0  # samples of this stream, at the network's rate
+        self._pongs = []
+
+    async def _write(self):
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            for entry in self._channel.read():
+                if isinstance(entry, Audio):
+                    await self._send_audio(self._up.push(entry.samples))
+                    self._account(entry)
+                else:
+                    await self._send_message(entry)
+            pongs, self._pongs = self._pongs, []
+            for pong in pongs:
+                await self._send_json(pong)
+            if self._statistics_due:
+                self._statistics_due = False
+                await self._send_json(self._statistics())
+
+    async def _send_message(self, message):
+        kind = message["type"]
+        if kind == "error":
+            raise ProtocolError(message["code"], message["message"])
+        if kind == "dropped":
+            before = self._at_client(self._dropped)
+            self._dropped += message["samples"]
+            message = {**message, "samples": self._at_client(self._dropped) - before}
+        elif kind == "ended":
+            missing = max(0, self._taken - self._sent - self._at_client(self._dropped))
+            rest = self._up.flush()[:missing]
+            await self._send_audio(np.pad(rest, (0, missing - len(rest))))
+            message = {**message, "samples": self._sent}
+            self._taken = 0
+            self._begin_output()
+        elif kind == "reset":
+            self._up.reset()
+            self._begin_output()
+        await self._send_json(message)
+
+    def _at_client(self, samples):
+        return round(samples * self._hello.rate / self._server.sample_rate)
+
+    async def _send_audio(self, samples):
+        if len(samples):
+            self._sent += len(samples)
+            await self._send(self._websocket.send_bytes, encode_pcm(samples, self._hello.format))
+
+    async def _send_json(self, message):
+        await self._send(self._websocket.send_text, json.dumps(message))
+
+    async def _send(self, send, data):
+        self._sending_since = self._server.clock()
+        await send(data)
+        self._sending_since = None
+        self._metrics.sent.inc(len(data))
+
+    def _account(self, audio):
+        total = self._server.clock() - audio.arrived
+        self._metrics.latency.observe(total)
+        self._window.append([1e3 * s for s in (audio.started - audio.arrived, audio.done - audio.started, total)])
+
+    def _statistics(self):
+        channel, rate = self._channel, self._server.sample_rate
+        message = {
+            "type": "statistics",
+            "queue_ms": 1e3 * channel.input_length / rate,
+            "output_queue_ms": 1e3 * channel.output_length / rate,
+            "chunks": len(self._window),
+            "late": channel.late,
+            "dropped": self._at_client(channel.dropped),
+            "overloaded": self._server.is_overloaded,
+            "streams": self._server.streams,
+        }
+        if self._window:
+            columns = zip(*self._window, strict=True)
+            for name, values in zip(("wait_ms", "compute_ms", "server_ms"), columns, strict=True):
+                p50, p95, p99 = np.percentile(values, (50, 95, 99)).tolist()
+                message[name] = {"p50": p50, "p95": p95, "p99": p99, "max": max(values)}
+        self._window = []
+        return message
+
+    async def _watch(self):
+        """Once a second: statistics, and whether the client still is there."""
+        while True:
+            await asyncio.sleep(STATISTICS_S)
+            now = self._server.clock()
+            self._statistics_due = True
+            self._changed.set()
+            if self._sending_since is not None and now - self._sending_since > STUCK_S:
+                raise ProtocolError("stuck", f"nothing was read for {STUCK_S:g} s")
+            if now - self._heard > SILENT_S:
+                raise ProtocolError("silent", f"nothing came for {SILENT_S:g} s; send silence to keep a stream open")
+            if self._service.max_minutes and now - self._begin > 60 * self._service.max_minutes:
+                raise ProtocolError("time_limit", f"the limit of {self._service.max_minutes:g} minutes is reached")
+
+    def _limit_send_buffer(self):
+        """Lets little audio pile up in the system, where nothing could be dropped, when a client reads slowly."""
+        transport = self._websocket.scope["state"].get("transport")
+        if transport:
+            itemsize = FORMATS[self._hello.format].itemsize
+            size = max(MIN_SEND_BUFFER, int(SEND_BUFFER_S * self._hello.rate * itemsize))
+            transport.set_write_buffer_limits(high=size)
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+
+    async def _close(self, error):
+        """Says why, then closes; a client that reads no more is cut off."""
+        try:
+            await asyncio.wait_for(self._say(error), 1.0)
+        except (asyncio.TimeoutError, WebSocketDisconnect, RuntimeError):
+            transport = self._websocket.scope["state"].get("transport")
+            if transport:
+                transport.abort()
+
+    async def _say(self, error):
+        await self._websocket.send_text(json.dumps(error.message()))
+        # A close's reason holds 123 bytes; the message above says all.
+        await self._websocket.close(error.close_code, error.code)

@@ -1,0 +1,246 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The page in a real browser, whose microphone hears test_wavs/example.wav."""
+
+import io
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from support.golden import load_golden
+from support.live_server import LiveServer, wait_until
+
+from live.client import Connection
+from reference.streaming import LLVCEngine
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs requirements-live.txt (playwright)")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="needs a browser: apt-get install chromium, or Google Chrome on the PATH"
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "test_wavs" / "example.wav"
+GOLDEN = load_golden("small")
+DEADLINE_MS = 30_000
+SPEAKING = re.compile("the other voice follows|overloaded|keeps up")  # the machine may be busy
+ARGUMENTS = [
+    "--use-fake-device-for-media-stream",
+    f"--use-file-for-fake-audio-capture={EXAMPLE}",
+    "--autoplay-policy=no-user-gesture-required",
+    "--no-sandbox",  # the tests may run as root
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _patience():
+    """A busy machine is no overload here: audio that waits longer than usual is not dropped."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("live.clocked.MAX_WAIT_S", 30)
+        yield
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, "--use-fake-ui-for-media-stream"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def live():
+    with LiveServer(LLVCEngine(GOLDEN.model, 1, 2)) as server:
+        yield server
+
+
+@pytest.fixture
+def page(chromium, live):
+    # Without the policy, which forbids wait_for_function's eval too; the other tests keep it.
+    with opened(chromium, live.page, bypass_csp=True) as page:
+        yield page
+
+
+class opened:
+    """A page that must not log errors nor ask anybody else for anything."""
+
+    def __init__(self, browser, url, **options):
+        self._context = browser.new_context(**options)
+        self._url = url
+
+    def __enter__(self):
+        page = self._context.new_page()
+        page.set_default_timeout(DEADLINE_MS)
+        self.errors, self.requests = [], []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.goto(self._url)
+        return page
+
+    def __exit__(self, kind, *_):
+        self._context.close()
+        if kind is None:
+            assert not self.errors
+            assert all(re.match(r"(http|ws)://127\.0\.0\.1:|blob:|data:", url) for url in self.requests)
+
+
+def status(page, text):
+    playwright.expect(page.locator("#status")).to_contain_text(text, timeout=DEADLINE_MS)
+
+
+def downloaded(page, name, folder):
+    with page.expect_download() as download:
+        page.get_by_role("link", name=name).click()
+    path = folder / name
+    download.value.save_as(path)
+    samples, rate = soundfile.read(io.BytesIO(path.read_bytes()), dtype="float32")
+    assert rate == 16000
+    return samples
+
+
+def offline(samples):
+    with torch.no_grad():
+        return GOLDEN.model(torch.from_numpy(samples)[None, None])[0, 0].numpy()
+
+
+def test_what_the_page_gets_is_what_it_sent_converted(page, live, tmp_path):
+    page.get_by_role("button", name="Record").click()
+    page.get_by_role("button", name="Start").click()
+    status(page, SPEAKING)
+    wait_until(lambda: live.server.streams == 1, "a stream is open")
+    page.wait_for_function("Number(document.querySelector('#delay-total').textContent) > 0")
+    page.wait_for_timeout(2500)
+
+    # At one moment, because the figures move.
+    total, *cells = page.evaluate(
+        "[document.querySelector('#delay-total').textContent,"
+        " ...Array.from(document.querySelectorAll('#delay-parts tr'), row => row.textContent)]"
+    )
+    total = float(total)
+    parts = {re.split(r"-?\d", cell)[0]: float(re.search(r"(-?[\d.]+) ms$", cell)[1]) for cell in cells[:9]}
+    assert 14 < total < 5000 and sum(parts.values()) == pytest.approx(total, abs=1)
+    assert parts["Capture buffer"] == 8 and parts["Chunk: filling it, and its turn"] >= 14
+    assert parts["Playback buffer"] > 0 and parts["Computing"] > 0
+    assert page.locator("#facts").text_content().count("1 of 2") == 1
+    picture = page.evaluate(
+        "Array.from(document.querySelector('#spectrogram-out').getContext('2d').getImageData(400, 0, 80, 200).data)"
+    )
+    assert len(set(picture)) > 20  # something was drawn
+
+    page.get_by_role("button", name="Stop").click()
+    status(page, "Stopped")
+    sent = downloaded(page, "recording-in.wav", tmp_path)
+    got = downloaded(page, "recording-out.wav", tmp_path)
+    assert len(sent) == len(got) > 2 * 16000
+    heard = soundfile.read(EXAMPLE, dtype="float32")[0]
+    assert np.abs(sent).max() > 0.3 * np.abs(heard).max()  # the microphone was heard
+    assert np.abs(got - offline(sent)).max() < 1e-4
+    wait_until(lambda: live.server.streams == 0, "the place is free")
+
+
+def test_controls_while_speaking(page, live):
+    """Mute, push to talk, gains, bypass, buffer, microphone: none of them breaks the stream."""
+    page.get_by_role("button", name="Start").click()
+    status(page, SPEAKING)
+    page.wait_for_function("Number(document.querySelector('#delay-total').textContent) > 0")
+    level = "new DOMMatrix(getComputedStyle(document.querySelector('#meter-in')).transform).a"
+    page.wait_for_function(f"{level} > 0.1")
+    page.get_by_role("button", name="Mute").click()
+    page.wait_for_function(f"{level} === 0")
+    page.get_by_role("button", name="Mute").click()
+    page.get_by_label("Push to talk").check()
+    page.wait_for_function(f"{level} === 0")
+    page.locator("h1").click()
+    page.keyboard.down("Space")
+    page.wait_for_function(f"{level} > 0.1")
+    page.keyboard.up("Space")
+    page.get_by_label("Push to talk").uncheck()
+    page.get_by_role("button", name="Bypass").click()
+    playwright.expect(page.get_by_role("button", name="Bypass")).to_have_attribute("aria-pressed", "true")
+    page.locator("#target").fill("200")
+    page.locator("#output-gain").fill("-6")
+    page.wait_for_function("document.querySelector('#delay-parts').textContent.includes('target200 ms')")
+    page.get_by_label("Noise suppression").check()  # opens the microphone anew
+    before = live.metric("chunks_total")
+    wait_until(lambda: live.metric("chunks_total") > before + 20, "the stream goes on")
+    status(page, SPEAKING)
+    page.reload()
+    assert page.locator("#target").input_value() == "200" and page.get_by_label("Noise suppression").is_checked()
+
+
+def test_it_reconnects_after_a_restart(chromium):
+    with LiveServer(LLVCEngine(GOLDEN.model)) as first:
+        context = opened(chromium, first.page)
+        page = context.__enter__()
+        page.get_by_role("button", name="Start").click()
+        status(page, SPEAKING)
+    status(page, "connecting again")
+    with LiveServer(LLVCEngine(GOLDEN.model), port=first.port) as second:
+        status(page, SPEAKING)
+        wait_until(lambda: second.metric("chunks_total") > 10, "it speaks again")
+        context.__exit__(None)
+
+
+def test_a_full_server_is_said_and_tried_again(page, live):
+    held = [Connection(live.url) for _ in range(2)]
+    page.get_by_role("button", name="Start").click()
+    status(page, "The server is full")
+    held[0].close()
+    status(page, SPEAKING)
+    held[1].close()
+
+
+def test_a_token_is_asked_for(chromium):
+    with LiveServer(LLVCEngine(GOLDEN.model), token="geheim") as server, opened(chromium, server.page) as page:
+        page.get_by_role("button", name="Start").click()
+        status(page, "wants a token")
+        page.get_by_label("Token").fill("geheim")
+        page.get_by_role("button", name="Start").click()
+        status(page, SPEAKING)
+        with opened(chromium, server.page + "#token=falsch") as other:
+            other.get_by_role("button", name="Start").click()
+            status(other, "wants a token")
+
+
+def test_a_denied_microphone(chromium, live):
+    """Without the switch that answers for the visitor, a headless browser denies."""
+    browser = chromium.browser_type.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with opened(browser, live.page) as page:
+        page.get_by_role("button", name="Start").click()
+        status(page, "may not use the microphone")
+        assert page.get_by_role("button", name="Start").is_enabled()
+    browser.close()
+
+
+def test_a_file_is_converted_at_once(chromium, live, tmp_path):
+    with opened(chromium, live.page) as page:
+        page.locator("#file").set_input_files(EXAMPLE)
+        playwright.expect(page.locator("#file-status")).to_contain_text("8.7 s of sound in", timeout=DEADLINE_MS)
+        assert page.locator("#file-players audio").count() == 2
+        before, after = (downloaded(page, f"example-{side}.wav", tmp_path) for side in ("in", "out"))
+        assert np.abs(before - soundfile.read(EXAMPLE, dtype="float32")[0]).max() < 1e-4
+        assert np.abs(after - offline(before)).max() < 1e-4
+        page.locator("#file").set_input_files({"name": "none.wav", "mimeType": "audio/wav", "buffer": b"no audio"})
+        playwright.expect(page.locator("#file-status")).to_contain_text("no sound that this browser can decode")
+
+
+def test_keyboard_screen_reader_and_a_phone(chromium, live):
+    with opened(chromium, live.page, viewport={"width": 360, "height": 640}, color_scheme="dark") as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        for control in page.locator("button:visible, input:visible, select:visible").all():
+            name = control.evaluate("e => e.labels?.[0]?.textContent.trim() || e.textContent.trim()")
+            assert name and control.evaluate("e => e.tabIndex") == 0, control.evaluate("e => e.outerHTML")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == "start"
+        page.keyboard.press("Enter")
+        status(page, SPEAKING)
+        assert page.locator("#status").get_attribute("role") == "status"
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        page.emulate_media(color_scheme="light")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark

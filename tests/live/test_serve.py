@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""python -m demo.serve as a user starts and ends it."""
+
+import json
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from support.fake_engine import FakeEngine
+from support.live_server import LiveServer
+from websockets.sync.client import connect
+
+from demo import serve
+from live.client import Connection, ServerError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_it_starts_serves_and_ends(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "demo.serve", "--port", "0", "--backend", "cpu", "--streams", "1", "--token", "geheim"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for line in process.stdout:
+            if found := re.search(r"open http://(127\.0\.0\.1:\d+)/ ", line):
+                break
+        health = json.load(urllib.request.urlopen(f"http://{found[1]}/healthz"))
+        assert health == {"status": "ok", "streams": 0, "places": 1}
+        connection = Connection(f"ws://{found[1]}/stream", token="geheim")
+        assert connection.welcome["voice"] and connection.welcome["backend"] == "cpu"
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(ServerError, match="1012"):  # a restart, as far as it knows
+            while True:
+                connection.receive(60)
+        _, err = process.communicate(timeout=60)
+        assert "Traceback" not in err and process.returncode in (0, 130, -signal.SIGINT)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_https_and_wss(tmp_path):
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    serve.check_certificate(str(certificate), str(key))
+    trusting = ssl.create_default_context(cafile=certificate)
+    with LiveServer(FakeEngine(1), ssl_certfile=str(certificate), ssl_keyfile=str(key)) as server:
+        address = f"127.0.0.1:{server.port}"
+        assert urllib.request.urlopen(f"https://{address}/", context=trusting).status == 200
+        with connect(f"wss://{address}/stream", ssl=trusting, origin=f"https://{address}", proxy=None) as client:
+            client.send(json.dumps({"type": "hello", "version": 1, "rate": 16000}))
+            assert json.loads(client.recv(30))["type"] == "welcome"
+
+
+def test_bad_input_gets_one_line(tmp_path, capsys):
+    (tmp_path / "no.pem").write_text("no certificate")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for options, message in (
+            (["--port", str(taken.getsockname()[1])], "cannot be listened at"),
+            (["--host", "203.0.113.7"], "cannot be listened at"),
+            (["--host", "no such host"], "cannot be listened at"),
+            (["--ssl_certfile", "none.pem"], "none.pem: no such file"),
+            (["--ssl_certfile", str(tmp_path / "no.pem")], "no certificate"),
+            (["--ssl_keyfile", str(tmp_path / "no.pem")], "goes with --ssl_certfile"),
+            (["--port", "0", "-p", "none.pth"], "no such checkpoint"),
+        ):
+            assert serve.main(options) == 1, options
+            err = capsys.readouterr().err
+            assert err.startswith("error: ") and err.count("\n") == 1 and message in err
+
+
+@pytest.mark.parametrize(
+    "options", [["--port", "65536"], ["--streams", "0"], ["--max_minutes", "0"], ["--max_minutes", "nan"], ["--loud"]]
+)
+def test_wrong_flags_get_one_line(options, capsys):
+    with pytest.raises(SystemExit) as stop:
+        serve.parse_args(options)
+    assert stop.value.code == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+def test_without_its_requirements(monkeypatch, capsys):
+    for name in [name for name in sys.modules if name == "fastapi" or name.startswith(("fastapi.", "live.app"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    assert serve.main([]) == 1
+    assert "pip install -r requirements-live.txt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, said, unsaid",
+    [
+        ([], "open http://127.0.0.1:80/", "note"),
+        (["--host", "0.0.0.0"], "https and localhost only", "xx"),
+        (["--host", "0.0.0.0"], "add --token", "xx"),
+        (["--host", "::1"], "open http://[::1]:80/", "note"),
+        (["--host", "0.0.0.0", "--ssl_certfile", "x", "--token", "y"], "open https://localhost:80/", "note"),
+    ],
+)
+def test_what_it_says_at_the_start(options, said, unsaid):
+    text = serve.greeting(serve.parse_args(options), 80, "cpu")
+    assert said in text and unsaid not in text
