@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from reference.errors import LLVCError
+from streaming.engine import MAX_SAMPLE
 
 from .mixing import ChannelMixer
 from .reading import AudioError, AudioReader
@@ -25,7 +26,6 @@ _READ_ONLY = """
     .spx .svx .tak .tta .voc .wave .wavex .weba .webm .wma .wmv .wv
 """
 SUFFIXES = {*FORMATS, *_READ_ONLY.split()}
-MAX_SAMPLE = 1000.0  # full scale is 1; beyond this it is no audio
 BLOCK = 0.5  # seconds
 
 

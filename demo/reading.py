@@ -346,12 +346,12 @@ class _Source:
 def _open_source(source):
     if str(source) == "-":
         if sys.stdin is None:
-            raise AudioError("standard input is closed; name a file with -i")
+            raise AudioError("standard input is closed; name a file")
         return _Source(open(os.dup(0), "rb", buffering=0))
     path = Path(source)
     if not path.exists() or path.is_dir():
         what = "not a file" if path.is_dir() else "no such file"
-        raise AudioError(f"{path}: {what}; name an audio file or a folder with -i")
+        raise AudioError(f"{path}: {what}; name an audio file")
     return _Source(path.open("rb", buffering=0))
 
 
