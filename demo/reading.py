@@ -322,7 +322,13 @@ class _Source:
         self._file = file
         self._unread = b""
         if file.seekable():
-            self.seek, self.tell = file.seek, file.tell  # FFmpeg takes what has no seek for a pipe
+            self.seek, self.tell = self._seek, file.tell  # FFmpeg takes what has no seek for a pipe
+
+    def _seek(self, offset, whence=0):
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, OverflowError, ValueError):  # a damaged file points anywhere
+            return -1
 
     def seekable(self):
         return hasattr(self, "seek")
