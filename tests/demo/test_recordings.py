@@ -63,6 +63,8 @@ def encoded(samples, container, codec, rate=16000, layout="mono", **options):
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container, options=options) as output:
         stream = output.add_stream(codec, rate=rate, layout=layout)
+        if codec == "wmav2":
+            stream.bit_rate = 96000  # it has no default
         channels = stream.codec_context.channels
         planes = np.ascontiguousarray(np.repeat(samples[None].astype(np.float32), channels, axis=0))
         frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=layout)
@@ -73,7 +75,7 @@ def encoded(samples, container, codec, rate=16000, layout="mono", **options):
     return buffer.getvalue()
 
 
-CODECS = [  # container, codec, rates, what the correlation is at least, delay in seconds at most
+CODECS = [  # container, codec, rates, what the correlation is at least
     ("wav", "pcm_s16le", (8000, 11025, 16000, 44100, 48000), 0.999),
     ("wav", "pcm_f32le", (16000, 22050), 0.999),
     ("wav", "pcm_mulaw", (8000, 16000), 0.99),
@@ -93,7 +95,7 @@ CODECS = [  # container, codec, rates, what the correlation is at least, delay i
 ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.data())
 def test_containers_codecs_rates_and_channels(tmp_path_factory, data):
     """The right length and the right sound, whatever it is packed into; from a file and from a pipe alike."""
@@ -110,7 +112,8 @@ def test_containers_codecs_rates_and_channels(tmp_path_factory, data):
     assert recording.damage is None
     # Lossy codecs without a length in the container pad to frames at both ends.
     assert -0.002 < len(audio) / 16000 - seconds < (0.002 if wanted == 0.999 else 0.15)
-    assert correlation(audio, source.numpy()) > wanted - 0.02
+    expected = torchaudio.functional.resample(torch.from_numpy(samples), rate, 16000).numpy()
+    assert correlation(audio, expected) > wanted - 0.02
 
 
 @pytest.mark.parametrize("size", [0, 0x7FFFFFFF - 36, 0x7FFFF000, 0xFFFFFFFF])
