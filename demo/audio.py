@@ -2,37 +2,46 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Audio files in and out: whatever libsndfile reads, as mono at the network's sample rate."""
+"""Audio files in and out as the network takes them: whole or block by block, mono or each channel, at its rate."""
 
-import os
-from fractions import Fraction
 from pathlib import Path
 
-import soundfile
+import numpy as np
 import torch
-import torchaudio
 
 from reference.errors import LLVCError
+from streaming.engine import MAX_SAMPLE
 
-from .files import replacing
+from .mixing import ChannelMixer
+from .reading import AudioError, AudioReader
+from .resampling import Resampler, resampled
+from .writing import FORMATS, check_writable, open_output
 
-# Formats by file name suffix: what libsndfile calls them, and what it leaves out.
-FORMATS = {f".{name.lower()}": name for name in soundfile.available_formats() if name != "RAW"}
-FORMATS |= {".aif": "AIFF", ".aifc": "AIFF", ".oga": "OGG", ".opus": "OGG", ".snd": "AU"}
+__all__ = ["AudioError", "Recording", "check_writable", "find_audio_files", "read_audio", "write_audio"]
 
-# Rates are resampled by a ratio of whole numbers no larger than this below the line: exact for all usual rates, to
-# within a millionth for odd ones, whose exact ratio would take gigabytes of filter.
-MAX_RATIO = 2000
+# What a folder's files are taken for by their suffix: sound, also that of a video. All else is no audio.
+_READ_ONLY = """
+    .3g2 .3gp .8svx .aac .ac3 .adts .alac .amb .amr .ape .asf .avi .avr .awb .bwf .dts .eac3 .flv .gsm .iff .ircam .m4a
+    .m4b .m4r .m4v .mka .mkv .mov .mp2 .mp4 .mpc .mpeg .mpg .mpga .mxf .nist .ogv .ogx .paf .pvf .qt .ra .rm .sf .sph
+    .spx .svx .tak .tta .voc .wave .wavex .weba .webm .wma .wmv .wv
+"""
+SUFFIXES = {*FORMATS, *_READ_ONLY.split()}
+BLOCK = 0.5  # seconds
 
 
-class AudioError(LLVCError):
-    """Audio that cannot be read or written; the message names the file."""
+def _visible(folder):
+    paths = (path for path in Path(folder).rglob("*") if path.is_file())
+    return sorted(p for p in paths if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 
 def find_audio_files(folder):
     """All audio files under a folder by their suffix, sorted; hidden files and folders left out."""
-    files = (path for path in Path(folder).rglob("*") if path.suffix.lower() in FORMATS and path.is_file())
-    return sorted(p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+    return [path for path in _visible(folder) if path.suffix.lower() in SUFFIXES]
+
+
+def find_other_files(folder):
+    """The files under a folder that find_audio_files leaves out for their suffix, sorted."""
+    return [path for path in _visible(folder) if path.suffix.lower() not in SUFFIXES]
 
 
 def required_audio_files(folder):
@@ -45,65 +54,99 @@ def required_audio_files(folder):
     return files
 
 
+class Recording:
+    """A file or pipe as signals for the network, block by block.
+
+    with Recording(path, sample_rate) as recording:
+        for samples in recording: ...  # [S, n] float32 at sample_rate
+
+    S is `signals`, 1 unless every channel is asked for (see mixing.channel_choice). Behind the last block `read` is
+    the length in samples, `peak` the largest sample of the file, `damage` as AudioReader's, and notes() says what is
+    worth knowing. AudioError if nothing can be read.
+    """
+
+    def __init__(self, path, sample_rate, channels="mix", raw=None):
+        self.reader = AudioReader(path, raw)
+        self.name, self.live, self.tags = self.reader.name, self.reader.live, self.reader.tags
+        self.rate, self.seconds = self.reader.rate, self.reader.seconds
+        self.read, self.peak = 0, 0.0
+        self._sample_rate = sample_rate
+        try:
+            self._mixer = ChannelMixer(channels, self.reader.channels, self.name)
+            Resampler(self.rate, sample_rate)
+        except AudioError:
+            self.close()
+            raise
+        except ValueError as error:
+            self.close()
+            raise AudioError(f"{self.name}: {error}") from None
+        self.signals = self._mixer.signals
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Closes the file."""
+        self.reader.close()
+
+    @property
+    def damage(self):
+        return self.reader.damage
+
+    def __iter__(self):
+        for samples in resampled(self._mixed(), self._sample_rate):
+            if samples.shape[1]:
+                self.read += samples.shape[1]
+                yield samples
+
+    def _mixed(self):
+        """(samples [S, n], rate), pieces as they come from a pipe and longer ones of a file."""
+        pieces, count, rate = [], 0, None
+        for block in self.reader:
+            peak = float(np.abs(block.samples).max())
+            if peak > MAX_SAMPLE:
+                raise AudioError(f"{self.name}: holds samples of {peak:.3g} where full scale is 1; it is no audio")
+            self.peak = max(self.peak, peak)
+            if pieces and block.rate != rate:
+                yield torch.cat(pieces, dim=1), rate
+                pieces, count = [], 0
+            rate = block.rate
+            pieces.append(torch.from_numpy(np.ascontiguousarray(self._mixer.mix(block), dtype=np.float32)))
+            count += block.samples.shape[1]
+            if self.live or count >= BLOCK * rate:
+                yield torch.cat(pieces, dim=1), rate
+                pieces, count = [], 0
+        if pieces:
+            yield torch.cat(pieces, dim=1), rate
+
+    def notes(self):
+        """What to tell of the recording beside its damage, a line each."""
+        lines = []
+        if self.peak > 1:
+            lines.append(f"{self.name}: goes up to {self.peak:.2f} where full scale is 1")
+        if self._mixer.cancelled:
+            lines.append(
+                f"{self.name}: its channels cancel each other in the mix (antiphase); use --channels left or each"
+            )
+        return lines
+
+
 def read_audio(path, sample_rate):
-    """Reads an audio file: float32 samples [N] at sample_rate (Hz), the mean of its channels.
+    """Reads an audio file: float32 samples [N] at sample_rate (Hz), its channels mixed.
 
     AudioError if it is missing, not audio, damaged, empty, not finite or at a rate that cannot be resampled.
     """
-    path = Path(path)
-    try:
-        if not path.is_file():
-            what = "no such file" if not path.exists() else "not a file"
-            raise AudioError(f"{path}: {what}; name an audio file or a folder with -i")
-        # Opened here, because soundfile does not take every file name, and handed over as a descriptor, because it
-        # swallows an interrupt while it reads through a Python file.
-        with path.open("rb", buffering=0) as raw:
-            _check_complete(path, raw)
-            with soundfile.SoundFile(raw.fileno(), closefd=False) as file:
-                rate, promised = file.samplerate, file.frames
-                samples = torch.from_numpy(file.read(dtype="float32", always_2d=True))
-    except AudioError:
-        raise
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.strip().rstrip(".")
-        raise AudioError(f"{path}: not an audio file that can be read ({reason})") from None
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (TypeError, ValueError, MemoryError) as error:
-        raise AudioError(f"{path}: cannot be read ({error})") from None
-    if len(samples) == 0:
-        raise AudioError(f"{path}: holds no samples")
-    if len(samples) < promised:
-        raise AudioError(f"{path}: damaged, ends after {len(samples)} of {promised} samples")
-    ratio = Fraction(sample_rate, rate).limit_denominator(MAX_RATIO)
-    if ratio == 0:
-        raise AudioError(f"{path}: a rate of {rate} Hz is too high; resample it first")
-    mono = samples.double().mean(dim=1).float()
-    mono = torchaudio.functional.resample(mono, ratio.denominator, ratio.numerator)
-    if not torch.isfinite(samples).all() or not torch.isfinite(mono).all():
-        raise AudioError(f"{path}: holds samples that are not finite numbers, or too large")
-    return mono
-
-
-def _check_complete(path, raw):
-    """Raises AudioError for a WAV file that ends before its header says: libsndfile takes what there is."""
-    header = raw.read(8)
-    size = raw.seek(0, os.SEEK_END)
-    raw.seek(0)
-    promised = int.from_bytes(header[4:], "little") + len(header)
-    # Programs that write to a pipe cannot know the size and leave 0 or the largest number.
-    if header[:4] == b"RIFF" and size + 1 < promised < 0xFFFFFF00:
-        raise AudioError(f"{path}: damaged, ends after {size} of {promised} bytes")
-
-
-def check_writable(path):
-    """Raises AudioError if no audio file of this name can be written."""
-    path = Path(path)
-    if path.is_dir():
-        raise AudioError(f"{path}: is a folder; name the output file with -o")
-    if path.suffix.lower() not in FORMATS:
-        suffixes = " ".join(sorted(FORMATS))
-        raise AudioError(f"{path}: {path.suffix or 'a name without suffix'} is no audio format; take one of {suffixes}")
+    with Recording(path, sample_rate) as recording:
+        try:
+            samples = torch.cat(list(recording), dim=1)[0]
+        except MemoryError:
+            raise AudioError(f"{path}: does not fit into memory") from None
+    if recording.damage:
+        raise AudioError(f"{path}: {recording.damage}")
+    return samples
 
 
 def write_audio(path, audio, sample_rate):
@@ -112,21 +155,11 @@ def write_audio(path, audio, sample_rate):
     Samples beyond -1 .. 1 are clipped. AudioError if they are not finite or the format refuses them, FileError if
     the file cannot be written.
     """
-    path = Path(path)
-    check_writable(path)
-    if not torch.isfinite(audio).all():
-        raise AudioError(f"{path}: not written, the converted audio is not finite; check the checkpoint")
-    suffix = path.suffix.lower()
-    container = FORMATS[suffix]
-    subtype = "PCM_16" if soundfile.check_format(container, "PCM_16") else soundfile.default_subtype(container)
-    if suffix == ".opus":
-        subtype = "OPUS"
-    with replacing(path) as temporary:
-        try:
-            with temporary.open("w+b", buffering=0) as raw:
-                options = {"samplerate": sample_rate, "channels": 1, "format": container, "subtype": subtype}
-                with soundfile.SoundFile(raw.fileno(), "w", closefd=False, **options) as file:
-                    file.write(audio.clamp(-1, 1).numpy())
-        except soundfile.LibsndfileError as error:
-            raise AudioError(f"{path}: cannot be written ({error.error_string.strip().rstrip('.')})") from None
-    return int((audio.abs() >= 1).sum())
+    with open_output(path, sample_rate) as writer:
+        writer.write(audio[None].detach().numpy())
+    return writer.clipped
+
+
+def as_error(error, name):
+    """Any error of a conversion as an LLVCError that names the file."""
+    return error if isinstance(error, LLVCError) else AudioError(f"{name}: {error or type(error).__name__}")

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import sys
+from contextlib import redirect_stdout
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -17,16 +18,20 @@ from tqdm import tqdm
 from reference.checkpoint import CheckpointError, load_model
 from reference.config import load_config
 from reference.errors import LLVCError, one_line
-from streaming.stream import ChunkedStream
 
-from .audio import FORMATS, AudioError, check_writable, find_audio_files, read_audio, write_audio
+from .audio import AudioError, as_error, find_audio_files, find_other_files
 from .backend import BACKENDS, KERNELS, open_backend
-from .convert import convert_concurrently, convert_offline, convert_streaming
+from .convert import convert_jobs
 from .files import replacing
+from .mixing import channel_choice
+from .reading import MIN_RATE, RAW_TYPES
+from .tracks import Converter, TrackJob
+from .writing import FORMATS, STDOUT, check_writable, is_stream
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_CHECKPOINT = "llvc_models/models/checkpoints/llvc/G_500000.pth"
 DEFAULT_CONFIG = "experiments/llvc/config.json"
+LISTED = 20  # files left out that are named
 MODES = ("latency", "throughput")
 BUNDLED_CHECKPOINT = ROOT / "checkpoints" / "demo_voice.safetensors"
 
@@ -49,6 +54,13 @@ def count(minimum, maximum=9999):
     return parse
 
 
+def sample_rate_option(text):
+    """The type of an option that takes a sample rate in Hz."""
+    if not text.isdecimal() or len(text) > 6 or not MIN_RATE <= int(text) <= 768_000:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a sample rate from {MIN_RATE} to 768000 Hz")
+    return int(text)
+
+
 def parse_args(argv=None):
     """Parses the command line; ends the program with one line and code 2 if it is wrong."""
     parser = Parser(
@@ -59,15 +71,26 @@ def parse_args(argv=None):
     add = parser.add_argument
     add("-p", "--checkpoint_path", default=DEFAULT_CHECKPOINT, metavar="FILE", help="weights of the voice")
     add("-c", "--config_path", default=DEFAULT_CONFIG, metavar="FILE", help="configuration that the weights belong to")
-    add("-i", "--input_file", default="test_wavs/example.wav", metavar="PATH", help="audio file, or a folder of them")
-    add("-o", "--output_file", default="converted_output.wav", metavar="PATH", help="where the result goes")
-    add("-s", "--streaming", action="store_true", help="feed the file chunk by chunk, as a microphone would")
+    add(
+        "-i", "--input_file", default="test_wavs/example.wav", metavar="PATH", help="audio file, folder, or - for stdin"
+    )
+    add("-o", "--output_file", default="converted_output.wav", metavar="PATH", help="file, folder, or - for stdout")
+    add("-s", "--streaming", action="store_true", help="convert chunk by chunk; between pipes, as a live filter")
     add("-n", "--chunk_factor", type=count(1), default=1, metavar="N", help="chunk of a stream, in units of 13 ms")
     add("--streams", type=count(1), metavar="K", help="convert K files, or K copies of one, as streams at a time")
     add("--mode", choices=MODES, default="latency", help="of streams on a card: lowest latency, or transfers beside")
     add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
     add("--kernels", choices=KERNELS, default="auto", help="on a card: one program a chunk, or ttnn's own operations")
     add("--device_id", type=count(0), metavar="N", help="which device, instead of 0 or, for streams, a whole N300")
+    add(
+        "--channels", type=channel_choice, default="mix", metavar="C", help="mix, left, right, each, or a number from 1"
+    )
+    add("--output_rate", type=sample_rate_option, metavar="HZ", help="of the result, instead of the network's 16000")
+    add("--raw", choices=RAW_TYPES, help="pipes, and files of no known suffix, hold mono samples without a header")
+    add("--rate", type=sample_rate_option, metavar="HZ", help="of the samples of --raw")
+    add("--match_loudness", action="store_true", help="bring the result to the loudness of the input")
+    add("--no-metadata", dest="metadata", action="store_false", help="leave out the input's tags")
+    add("--strict", action="store_true", help="refuse a damaged file instead of converting what is left of it")
     add("--plot", metavar="FILE.png", help="also draw input and output")
     add("--json", metavar="FILE", help="also write all figures to a file")
     return parser.parse_args(argv)
@@ -104,11 +127,17 @@ def _file_id(path):
 
 def plan(args):
     """Pairs of input and output files, checked before any work: no output may be an input or another output."""
+    for path in (args.input_file, args.output_file):
+        if "://" in path:
+            raise LLVCError(f"{path}: addresses are not opened; download the file first, or pipe it into -i -")
     source, target = Path(args.input_file), Path(args.output_file)
-    if source.is_dir():
+    piped = args.input_file == "-"
+    if not piped and not source.exists():
+        raise AudioError(f"{source}: no such file or folder; name an audio file or a folder with -i")
+    if not piped and source.is_dir():
         if args.plot:
             raise LLVCError("--plot draws one file; name one with -i instead of a folder")
-        if target.suffix.lower() in FORMATS and not target.is_dir() or target.is_file():
+        if target.suffix.lower() in FORMATS and not target.is_dir() or is_stream(args.output_file) or target.is_file():
             raise AudioError(f"{target}: -i is a folder, so name a folder with -o")
         inside = os.path.realpath(target) != os.path.realpath(source)
         sources = [
@@ -116,17 +145,26 @@ def plan(args):
             for path in find_audio_files(source)
             if not (inside and Path(os.path.realpath(target)) in Path(os.path.realpath(path)).parents)
         ]
-        pairs = [(path, target / path.relative_to(source)) for path in sources]
+        pairs = list(zip(sources, result_names(source, target, sources), strict=True))
         if not pairs:
             raise AudioError(f"{source}: no audio files in this folder")
     else:
-        check_writable(target)
-        pairs = [(source, target)]
+        if not is_stream(args.output_file) and (target.is_dir() or args.output_file.endswith("/")):
+            if not target.is_dir():
+                raise AudioError(f"{args.output_file}: no such folder")
+            name = Path("converted.wav") if piped or not source.is_file() else Path(source.name)
+            target /= name if name.suffix.lower() in FORMATS else name.with_suffix(".wav")
+        if not is_stream(target):
+            check_writable(target, args.output_rate or 16000)
+        pairs = [("-" if piped else source, args.output_file if is_stream(args.output_file) else target)]
+    if args.streams and (args.channels == "each" or piped or not (source.is_file() or source.is_dir())):
+        raise LLVCError("--streams converts files, one channel of each; leave it out for pipes and --channels each")
     outputs = [output for _, output in pairs] + [Path(path) for path in (args.plot, args.json) if path]
+    outputs = [Path(path) for path in outputs if not is_stream(path)]
     if len({os.path.realpath(path) for path in outputs}) < len(outputs):
         raise LLVCError("two outputs have the same name; give -o, --plot and --json a file each")
     others = (args.checkpoint_path, args.config_path, BUNDLED_CHECKPOINT)
-    inputs = {_file_id(path) for path in (*(path for path, _ in pairs), *others)}
+    inputs = {_file_id(path) for path in (*(path for path, _ in pairs if path != "-"), *others)}
     for output in outputs:
         if output.exists() and _file_id(output) in inputs:
             raise LLVCError(f"{output}: is an input and would be overwritten; name another output")
@@ -135,60 +173,19 @@ def plan(args):
     return pairs
 
 
-def convert_file(stream, source, target, sample_rate, args):
-    """Converts one file; returns its figures. LLVCError if it cannot be read, converted or written."""
-    audio = read_audio(source, sample_rate)
-    figures = {"input": str(source), "output": str(target), "seconds": len(audio) / sample_rate}
-    if args.streaming:
-        converted, figures["streaming"] = convert_streaming(stream, audio, sample_rate)
-    else:
-        converted, seconds = convert_offline(stream, audio)
-        figures["offline"] = {
-            "compute_s": seconds,
-            "rtf": seconds / figures["seconds"],
-            "times_real_time": figures["seconds"] / seconds,
-        }
-    figures["clipped_samples"] = write(args, source, target, audio, converted, sample_rate)
-    return figures
-
-
-def write(args, source, target, audio, converted, sample_rate):
-    """Writes a file's result, and draws it if asked to; returns how many samples reached full scale."""
-    clipped = write_audio(target, converted, sample_rate)
-    if args.plot:
-        from .plot import plot_conversion  # matplotlib takes a second to load
-
-        plot_conversion(args.plot, audio, converted, sample_rate, f"{source.name}  →  {target.name}")
-    return clipped
-
-
-def convert_streams(backend, pairs, sample_rate, args):
-    """Converts all files as args.streams streams at a time -> (figures of each file, errors, figures of the whole).
-
-    Copies of a single file fill all streams; one of them is written.
-    """
-    done, errors, signals = [], [], []
-    for source, target in pairs:
-        try:
-            signals.append(read_audio(source, sample_rate))
-            done.append({"input": str(source), "output": str(target), "seconds": len(signals[-1]) / sample_rate})
-        except AudioError as error:
-            errors.append((source, error))
-    if not done:
-        return done, errors, None
-    copies = args.streams if len(pairs) == 1 else 1
-    converted, figures = convert_concurrently(
-        backend, signals * copies, args.streams, args.chunk_factor, args.mode, sample_rate
-    )
-    written = []
-    for file, audio, samples in zip(done, signals, converted, strict=False):
-        source, target = Path(file["input"]), Path(file["output"])
-        try:
-            file["clipped_samples"] = write(args, source, target, audio, samples, sample_rate)
-            written.append(file)
-        except LLVCError as error:
-            errors.append((source, error))
-    return written, errors, figures
+def result_names(source, target, paths):
+    """Where the results of a folder's files go: the same name, as WAV where its format is only read."""
+    taken = {path.relative_to(source) for path in paths if path.suffix.lower() in FORMATS}
+    names = []
+    for path in paths:
+        name = path.relative_to(source)
+        if name.suffix.lower() not in FORMATS:
+            name = name.with_suffix(".wav")
+            if name in taken:  # a.m4a beside a.wav or a.webm
+                name = path.relative_to(source).with_name(f"{path.name}.wav")
+            taken.add(name)
+        names.append(target / name)
+    return names
 
 
 def report(figures):
@@ -227,6 +224,7 @@ def report(figures):
             f"offline: {figures['seconds']:.2f} s of audio in {f['compute_s']:.2f} s, RTF {f['rtf']:.3f} "
             f"(compute / audio, lower is faster), {f['times_real_time']:.1f} x real time"
         )
+    lines += [f"note: {note}" for note in figures.get("notes", ())]
     if figures.get("clipped_samples"):
         lines.append(f"clipping: {figures['clipped_samples']} samples reached full scale")
     return lines
@@ -234,37 +232,58 @@ def report(figures):
 
 def run(args):
     """Does what the options say; returns the exit code. LLVCError if nothing could be done."""
+    if args.output_file in STDOUT:  # which is for the audio alone
+        with redirect_stdout(sys.stderr):
+            return convert(args)
+    return convert(args)
+
+
+def convert(args):
+    """run() with the messages on stdout."""
     for name in ("checkpoint_path", "config_path", "input_file"):
         setattr(args, name, locate(getattr(args, name)))
     pairs = plan(args)
     model, sample_rate = load(args)
-    if args.streaming or args.streams:
-        # A chunk is too small to share: with more threads, on a busy machine, each waits for the others.
-        torch.set_num_threads(1)
+    # A chunk is too small to share: with more threads, on a busy machine, each waits for the others.
+    torch.set_num_threads(1)
     done, failed, streaming = [], [], None
+    folder = args.input_file != "-" and Path(args.input_file).is_dir()
+    left_out = find_other_files(args.input_file) if folder else []
+    for path in left_out[:LISTED]:
+        print(f"left out: {path} ({path.suffix or 'a name without suffix'} is no audio format)")
+    if len(left_out) > LISTED:
+        print(f"left out: {len(left_out) - LISTED} more files of no audio format")
 
     def fail(source, error):
-        message = one_line(error if isinstance(error, LLVCError) else f"{source}: {error}")
+        message = one_line(as_error(error, source))
         failed.append({"input": str(source), "error": message})
         tqdm.write(f"error: {message}", file=sys.stderr)
 
+    def succeed(figures):
+        done.append(figures)
+        if "damage" in figures:
+            fail(figures["input"], AudioError(f"{figures['input']}: {figures['damage']}; converted up to there"))
+        if folder:
+            for note in figures["notes"]:
+                tqdm.write(f"note: {note}", file=sys.stderr)
+
     with open_backend(args.backend, model, args.device_id, args.streams or 1, args.kernels) as backend:
-        single = not Path(args.input_file).is_dir()
         if args.streams:
-            done, errors, streaming = convert_streams(backend, pairs, sample_rate, args)
-            if single and errors:
-                raise errors[0][1]
-            for source, error in errors:
-                fail(source, error)
+            if folder:
+                jobs = [TrackJob(*pair, sample_rate, args, succeed, fail) for pair in pairs]
+            else:  # copies of a single file fill all streams; one of them is written
+                jobs = [TrackJob(*pairs[0], sample_rate, args, succeed, fail)]
+                jobs += [TrackJob(*pairs[0], sample_rate, args, ignore, ignore, False) for _ in range(args.streams - 1)]
+            streaming = convert_jobs(backend, jobs, args.streams, args.chunk_factor, args.mode, sample_rate)
+            order = {str(source): index for index, (source, _) in enumerate(pairs)}
+            done.sort(key=lambda figures: order[figures["input"]])
         else:
-            offline = backend.offline_chunk_factor, backend.offline_mode
-            chunk_factor, mode = (args.chunk_factor, args.mode) if args.streaming else offline
-            with ChunkedStream(backend.open_engine(chunk_factor, 1, mode)) as stream:
-                for source, target in pairs if single else tqdm(pairs, unit="file"):
+            with Converter(backend, sample_rate, args) as converter:
+                for source, target in tqdm(pairs, unit="file") if folder else pairs:
                     try:
-                        done.append(convert_file(stream, source, target, sample_rate, args))
+                        succeed(converter.convert(source, target, progress=not folder))
                     except (LLVCError, OSError, ValueError, RuntimeError, MemoryError) as error:
-                        if single:
+                        if not folder:
                             raise
                         fail(source, error)  # whatever is wrong with one file, the others are not lost
         if args.json:
@@ -277,30 +296,51 @@ def run(args):
                 "streaming": streaming,
                 "files": done,
                 "failed": failed,
+                "left_out": [str(path) for path in left_out],
             }
             with replacing(args.json) as temporary:
                 temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    if not folder and not done:
+        return 1
     if streaming:
         print("\n".join(report({"streaming": streaming})))
-    elif single:
+    if done and not folder and not streaming:
         print("\n".join(report(done[0])))
-    if not single:
+    if folder:
         print(f"converted {len(done)} of {len(pairs)} files, {sum(f['seconds'] for f in done):.1f} s of audio")
-    print(f"written: {args.output_file}")
+    print(f"written: {args.output_file if folder else pairs[0][1]}")
     return 1 if failed else 0
 
 
+def ignore(*_):
+    """For copies of a file, whose results nobody wants."""
+
+
 def exit_code(program):
-    """What program() returns; where the cause of an error lies with the user, 1 and one line on stderr."""
+    """What program() returns; where the cause of an error lies with the user, 1 and one line on stderr.
+
+    A reader of our output that has gone away ends the program quietly.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file name may be no text
     try:
-        return program()
+        code = program()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what Python still flushes at its end
+        return 0
     except LLVCError as error:
         message = one_line(error)
     except OSError as error:
-        message = one_line(f"{error.filename}: {error.strerror}" if error.filename else error)
+        message = one_line(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        if sys.stdout is not None and not error.filename:  # no file failed, so it is what Python would flush again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except MemoryError:
+        message = "not enough memory"
     print(f"error: {message}", file=sys.stderr)
     return 1
 

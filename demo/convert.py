@@ -5,7 +5,7 @@
 """Converting signals, offline, as a stream or as many streams at a time, and the figures of doing so."""
 
 import time
-from collections import deque
+from array import array
 
 import numpy as np
 import torch
@@ -13,77 +13,150 @@ import torch
 from streaming.server import StreamServer
 
 
+def convert_blocks(stream, blocks, seconds, chunked=False):
+    """Converts blocks of samples [B, any length] as they come; yields audio [B, k], in total as much as goes in.
+
+    Appends the seconds of compute of every step to `seconds`. chunked: as a microphone would give them, at most a chunk
+    at a time; `seconds` then gets those of each chunk that came out (the first one waits for its lookahead).
+    """
+    stream.reset()
+    for block in blocks:
+        for samples in block.split(stream.chunk_len, dim=1) if chunked else (block,):
+            start = time.perf_counter()
+            ready = stream.push(samples)
+            elapsed = time.perf_counter() - start
+            if ready.shape[1] or not chunked:
+                seconds.append(elapsed)
+            if ready.shape[1]:
+                yield ready
+    start = time.perf_counter()
+    rest = stream.flush()
+    if not chunked:
+        seconds.append(time.perf_counter() - start)
+    yield rest
+
+
 def convert_offline(stream, audio):
     """Converts samples [N] in one go -> (samples [N], seconds of compute)."""
-    stream.reset()
-    start = time.perf_counter()
-    converted = torch.cat((stream.push(audio[None]), stream.flush()), dim=1)[0]
-    return converted, time.perf_counter() - start
+    seconds = []
+    return torch.cat(list(convert_blocks(stream, [audio[None]], seconds)), dim=1)[0], sum(seconds)
 
 
 def timed_chunks(stream, audio):
     """Converts samples [N] chunk by chunk, as a microphone would give them -> (samples [N], seconds of each chunk)."""
-    pieces, seconds = [], []
-    stream.reset()
-    for chunk in audio[None].split(stream.chunk_len, dim=1):
-        start = time.perf_counter()
-        ready = stream.push(chunk)
-        elapsed = time.perf_counter() - start
-        pieces.append(ready)
-        if ready.shape[1]:  # the first chunk waits for its lookahead
-            seconds.append(elapsed)
-    pieces.append(stream.flush())
-    return torch.cat(pieces, dim=1)[0], seconds
+    seconds = []
+    return torch.cat(list(convert_blocks(stream, [audio[None]], seconds, chunked=True)), dim=1)[0], seconds
 
 
-def convert_streaming(stream, audio, sample_rate):
-    """timed_chunks -> (samples [N], figures of stream_figures)."""
-    converted, seconds = timed_chunks(stream, audio)
-    return converted, stream_figures(seconds, stream.engine, sample_rate)
+class Job:
+    """A signal to convert as one of many streams: where its samples come from and where they go."""
+
+    def read(self, count):
+        """The next samples [at most count], [0] at the end."""
+        raise NotImplementedError
+
+    def write(self, samples):
+        """Takes converted samples [k]."""
+        raise NotImplementedError
+
+    def finish(self):
+        """All samples were written."""
+
+    def fail(self, error):
+        """Reading, converting or writing failed; the job is over."""
+        raise error
+
+
+class SignalJob(Job):
+    """Samples [N] in memory."""
+
+    def __init__(self, samples):
+        self._left, self._pieces = samples, []
+
+    def read(self, count):
+        samples, self._left = self._left[:count], self._left[count:]
+        return samples
+
+    def write(self, samples):
+        self._pieces.append(samples)
+
+    @property
+    def converted(self):
+        return torch.cat(self._pieces)
 
 
 def convert_concurrently(backend, signals, streams, chunk_factor, mode, sample_rate):
-    """Converts signals [N], each as a stream of its own and up to `streams` of them at a time -> (signals, figures).
+    """convert_jobs of signals [N] -> (signals, figures)."""
+    jobs = [SignalJob(samples) for samples in signals]
+    figures = convert_jobs(backend, jobs, streams, chunk_factor, mode, sample_rate)
+    return [job.converted for job in jobs], figures
+
+
+def convert_jobs(backend, jobs, streams, chunk_factor, mode, sample_rate):
+    """Converts Jobs, each as a stream of its own and up to `streams` of them at a time; returns the figures.
 
     As so many microphones would give them: every stream gets a chunk, and then all chunks are converted. Where a
-    signal ends the next one joins. The figures are those of stream_figures, for the chunks of all streams at a time,
-    and of the whole: aggregate_times_real_time is audio time of all signals / time that the conversion took.
+    signal ends the next one joins; a job that fails leaves alone. The figures are those of stream_figures, for the
+    chunks of all streams at a time, and of the whole: aggregate_times_real_time is audio time of all
+    signals / time that the conversion took.
     """
-    waiting = deque(enumerate(signals))
-    converted = [[] for _ in signals]
-    active, seconds = {}, []  # signal -> (its stream, samples that did not go in yet)
+    waiting = iter(jobs)
+    active, seconds, total = {}, array("d"), 0  # job -> [its stream, samples still owed, whether all went in]
     with StreamServer(backend.open_engine(chunk_factor, streams, mode)) as server:
         begin = time.perf_counter()
-        while waiting or active:
-            while waiting and len(active) < streams:
-                number, samples = waiting.popleft()
-                active[number] = server.open(), samples
+
+        def attempt(job, action, *arguments):
+            """What a job does itself; if it fails, its place is free."""
+            try:
+                return action(*arguments)
+            except Exception as error:
+                active.pop(job)[0].close()
+                job.fail(error)
+
+        while True:
+            while len(active) < streams and (job := next(waiting, None)) is not None:
+                active[job] = [server.open(), 0, False]
+            if not active:
+                break
             start = time.perf_counter()
-            for number, (stream, samples) in active.items():
+            ready = {}
+            for job, state in list(active.items()):
+                if state[2]:
+                    continue
+                samples = attempt(job, job.read, server.chunk_len)
+                if samples is None:
+                    continue
                 if len(samples):
-                    converted[number].append(stream.push(samples[: server.chunk_len]))
+                    state[1] += len(samples)
+                    total += len(samples)
+                    ready[job] = attempt(job, state[0].push, samples)
                 else:
-                    stream.finish()
-                active[number] = stream, samples[server.chunk_len :]
+                    state[0].finish()
+                    state[2] = True
             if not server.step():
                 server.drain()
-            ready = {number: stream.read() for number, (stream, _) in active.items()}
-            if any(len(samples) for samples in ready.values()):
+            for job, state in active.items():
+                pieces = [piece for piece in (ready.get(job), state[0].read()) if piece is not None and len(piece)]
+                ready[job] = torch.cat(pieces) if pieces else torch.zeros(0)
+            if any(samples is not None and len(samples) for samples in ready.values()):
                 seconds.append(time.perf_counter() - start)
-            for number, samples in ready.items():
-                converted[number].append(samples)
-                if sum(map(len, converted[number])) == len(signals[number]):
-                    active.pop(number)[0].close()
+            for job, state in list(active.items()):
+                state[1] -= len(ready[job])
+                attempt(job, job.write, ready[job])
+                if job in active and state[2] and state[1] == 0:
+                    attempt(job, job.finish)
+                    if job in active:
+                        active.pop(job)[0].close()
         elapsed = time.perf_counter() - begin
         figures = stream_figures(seconds, server.engine, sample_rate)
-    total = sum(map(len, signals)) / sample_rate
+    total /= sample_rate
     figures |= {
         "streams": streams,
         "seconds": total,
         "elapsed_s": elapsed,
         "aggregate_times_real_time": total / elapsed,
     }
-    return [torch.cat(pieces) for pieces in converted], figures
+    return figures
 
 
 def stream_figures(seconds, engine, sample_rate):

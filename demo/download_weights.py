@@ -20,6 +20,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from httpx2 import InvalidURL
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, HTTPError
 from huggingface_hub.file_download import get_hf_file_metadata, hf_hub_url, http_get
@@ -126,6 +127,13 @@ def download(name: str, local_dir: str | Path = LOCAL_DIR) -> Path:
     except HfHubHTTPError as error:
         status = error.response.status_code
         raise DownloadError(f"{name}: the server answered {status}. Try again later, {by_hand}") from error
+    except (ImportError, InvalidURL, ValueError) as error:
+        if isinstance(error, LLVCError):
+            raise
+        raise DownloadError(
+            f"{name}: the proxy or address cannot be used ({one_line(error)}). Check HTTPS_PROXY, ALL_PROXY and "
+            f"HF_ENDPOINT, {by_hand}"
+        ) from error
     except HTTPError as error:
         reason = one_line(error)
         raise DownloadError(

@@ -9,6 +9,7 @@ utterance, as a table, JSON, CSV and an HTML page with plots and audio.
 """
 
 import argparse
+import codecs
 import importlib.metadata
 import platform
 import sys
@@ -119,13 +120,20 @@ def read_utterances(args, sample_rate):
     return utterances, targets
 
 
+def read_text(path):
+    """A text file's content: UTF-8, or UTF-16 by its byte-order mark."""
+    content = path.read_bytes()
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if utf16 else "utf-8-sig", errors="replace")
+
+
 def reference_text(path):
     """The words of an audio file: NAME.txt beside it, or its line in a LibriSpeech *.trans.txt; else None."""
     beside = path.with_suffix(".txt")
     if beside.is_file():
-        return beside.read_text(encoding="utf-8", errors="replace").strip()
+        return read_text(beside).strip()
     for transcripts in sorted(path.parent.glob("*.trans.txt")):
-        for line in transcripts.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in read_text(transcripts).splitlines():
             name, _, words = line.partition(" ")
             if name == path.stem:
                 return words.strip()
@@ -189,15 +197,22 @@ def mean_of(rows, name):
 class Evaluation:
     """An evaluation under way: what is the same for every mode is computed once.
 
-    utterances [Utterance]; targets {path: samples [N]}. EvaluationError if there is nothing to judge in one of them.
+    utterances [Utterance]; targets {path: samples [N]}. What holds no speech is left out, and said.
+    EvaluationError if nothing is left.
     """
 
     def __init__(self, model, utterances, targets, judges, sample_rate):
-        self.model, self.utterances, self.judges, self.sample_rate = model, utterances, judges, sample_rate
+        self.model, self.judges, self.sample_rate = model, judges, sample_rate
+        voices = {str(path): self._voice(samples, f"target {path}") for path, samples in targets.items()}
+        voices = {name: voice for name, voice in voices.items() if voice is not None}
+        sources = [(u, voice) for u in utterances if (voice := self._voice(u.audio, u.name)) is not None]
+        for what, found in (("input", sources), ("target", voices)):
+            if not found:
+                raise EvaluationError(f"no speech found in any file of the {what} folder")
+        utterances = self.utterances = [utterance for utterance, _ in sources]
+        self.sources = [voice for _, voice in sources]
         self.references = [reference_output(model, u.audio) for u in utterances]
         self.heard = [judges.recogniser(u.audio) for u in tqdm(utterances, desc="words", unit="file", leave=False)]
-        self.sources = [self._voice(u.audio, u.name) for u in utterances]
-        voices = {str(path): self._voice(samples, f"target {path}") for path, samples in targets.items()}
         # The target voice, for each utterance without the file that holds the utterance itself.
         self.targets = []
         for utterance in utterances:
@@ -205,10 +220,12 @@ class Evaluation:
             self.targets.append(mean_voice(others or list(voices.values())))
 
     def _voice(self, samples, name):
+        """The embedding; None, and said, for samples without speech."""
         try:
             return self.judges.encoder.embed(samples)
         except JudgeError as error:
-            raise EvaluationError(f"{name}: {error}") from None
+            tqdm.write(f"not judged: {name}: {error}", file=sys.stderr)
+            return None
 
     def mode(self, backend, chunk_factor, offline):
         """Figures of one way to convert -> (figures, [samples [N]]); `offline` is what offline conversion gave."""
@@ -243,7 +260,7 @@ class Evaluation:
         chunk_len = chunk_factor and chunk_factor * config.chunk_len
         row = {"utterance": utterance.name, "seconds": len(converted) / self.sample_rate}
         row |= compare(converted, self.references[index], offline, config.L, chunk_len)
-        row |= self._similarities(index, self._voice(converted, utterance.name))
+        row |= self._similarities(index, self._voice(converted, f"{utterance.name}, converted"))
         row["words"] = self.judges.recogniser(converted)
         return row | self._word_error_rates([row["words"]], [index])
 
@@ -251,7 +268,10 @@ class Evaluation:
         """In percent: of the converted voice to target and source, and of source to target."""
         source, target = self.sources[index], self.targets[index]
         pairs = {"target": (voice, target), "source": (voice, source), "source_target": (source, target)}
-        return {f"similarity_{name}": 100 * similarity(*pair) for name, pair in pairs.items()}
+        return {
+            f"similarity_{name}": None if voice is None and name != "source_target" else 100 * similarity(*pair)
+            for name, pair in pairs.items()
+        }
 
     def _word_error_rates(self, words, indices=None):
         """Of the words of these utterances, all by default, against those of the source and the reference texts."""
@@ -265,7 +285,7 @@ class Evaluation:
 
 
 def evaluate(backend, model, utterances, targets, judges, args, sample_rate):
-    """All figures -> (figures, outputs, references): what the JSON file holds, {mode: [samples]}, [samples]."""
+    """All figures -> (figures, outputs, Evaluation): what the JSON file holds, {mode: [samples]}, what was judged."""
     evaluation = Evaluation(model, utterances, targets, judges, sample_rate)
     modes, outputs, offline = [], {}, None
     for factor in (None, *args.chunk_factors):
@@ -275,7 +295,7 @@ def evaluate(backend, model, utterances, targets, judges, args, sample_rate):
         outputs[mode["mode"]] = converted
     figures = {**provenance(backend, judges, args), "controls": evaluation.controls(), "modes": modes}
     figures["missed"] = missed(figures)
-    return figures, outputs, evaluation.references
+    return figures, outputs, evaluation
 
 
 def provenance(backend, judges, args):
@@ -317,8 +337,14 @@ def missed(figures):
         check(accuracy is not None and accuracy > wanted, f"token accuracy {show(accuracy)}% is not above {wanted:g}%")
         to_target, to_source = s["similarity_target"], s["similarity_source"]
         wanted = targets["min_similarity"]
-        check(to_target > wanted, f"speaker similarity {show(to_target)}% is not above {wanted:g}%")
-        check(to_target > to_source, f"nearer to the source ({show(to_source)}%) than to the target voice")
+        check(
+            to_target is not None and to_target > wanted,
+            f"speaker similarity {show(to_target)}% is not above {wanted:g}%",
+        )
+        check(
+            to_target is not None and to_target > to_source,
+            f"nearer to the source ({show(to_source)}%) than to the target voice",
+        )
         against = "text" if s["wer_text"] is not None else "source"
         wer, wanted = s[f"wer_{against}"], targets["max_wer"]
         check(wer is not None and wer < wanted, f"WER against the {against} {show(wer)}% is not below {wanted:g}%")
@@ -359,8 +385,8 @@ def run(args, open_backend):
     judges = open_judges(args.recogniser)
     torch.set_num_threads(1)  # as the demo's streams, so that speeds compare
     with open_backend(args.backend, model, args.device_id) as backend:
-        figures, audio, references = evaluate(backend, model, utterances, targets, judges, args, sample_rate)
-    write_report(args.output, figures, utterances, audio, references)
+        figures, audio, evaluation = evaluate(backend, model, utterances, targets, judges, args, sample_rate)
+    write_report(args.output, figures, evaluation.utterances, audio, evaluation.references)
     print("\n".join(table(figures)))
     for line in figures["missed"]:
         print(f"missed: {line}")

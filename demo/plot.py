@@ -26,7 +26,7 @@ def plot_conversion(path, audio, converted, sample_rate, title):
         draw_spectrogram(spectrum, samples, sample_rate)
     axes[-1].set_xlabel("seconds")
     axes[-1].set_xlim(0, len(audio) / sample_rate)
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # a file name may hold a $
     save(figure, path)
 
 

@@ -7,8 +7,10 @@
 import pickle
 import re
 import warnings
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import safetensors.torch
 import torch
 
@@ -21,20 +23,46 @@ class CheckpointError(LLVCError):
     """A checkpoint that cannot be used; the message names the file and, where there is one, the tensor."""
 
 
+# What training scripts save beside the weights: numbers of numpy. Named one by one; all else that a pickle wants to
+# call is refused.
+HARMLESS = [np.dtype, np.ndarray, np.core.multiarray.scalar, np.core.multiarray._reconstruct]
+# numpy 2 calls the module of these two otherwise.
+HARMLESS += [(np.core.multiarray.scalar, "numpy._core.multiarray.scalar")]
+HARMLESS += [(np.core.multiarray._reconstruct, "numpy._core.multiarray._reconstruct")]
+HARMLESS += [type(np.dtype(kind)) for kind in "?bhilqBHILQefdUS"]
+TABLES = ("model", "state_dict", "weight", "model_state_dict")  # where checkpoints keep the weights
+PREFIX = "module."  # of DataParallel
+OTHER_FILES = {
+    b"version https://git-lfs": "a git-lfs pointer, not the checkpoint itself; fetch it with: git lfs pull",
+    b"<!doctype html": "a web page, not a checkpoint; download the file itself",
+    b"<html": "a web page, not a checkpoint; download the file itself",
+}
+
+
 def load_state_dict(path):
     """Reads the weights of a checkpoint: names to CPU tensors, as stored.
 
-    .safetensors files hold the weights themselves, all others are torch.save files that hold them under 'model'.
-    Nothing in the file is executed. CheckpointError if it is missing, damaged, refused or holds no weights.
+    A safetensors file, or one of torch.save that holds the weights themselves or keeps them under one of TABLES; which
+    of them it is, the content says. Nothing in the file is executed. CheckpointError if it is missing, damaged, refused
+    or holds no weights.
     """
     path = Path(path)
     try:
         if not path.is_file():
             what = "is a folder, not a checkpoint" if path.is_dir() else "no such checkpoint"
-            raise CheckpointError(f"{path}: {what}; name one with -p")
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        with warnings.catch_warnings():
+            raise CheckpointError(f"{path}: {what}; check its name")
+        with path.open("rb") as file:
+            head = file.read(64)
+        for start, what in OTHER_FILES.items():
+            if head.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(start):
+                raise CheckpointError(f"{path}: {what}")
+        if head[8:9] == b"{":  # behind the header's length
+            return _without_prefix(safetensors.torch.load_file(path))
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if not any(name.split("/")[-1] == "data.pkl" for name in archive.namelist()):
+                    raise CheckpointError(f"{path}: an archive, not a checkpoint; unpack it first")
+        with warnings.catch_warnings(), torch.serialization.safe_globals(HARMLESS):
             warnings.simplefilter("ignore")  # what they say of a damaged file, the error says better
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except CheckpointError:
@@ -50,11 +78,21 @@ def load_state_dict(path):
         raise CheckpointError(f"{path}: not a checkpoint, or a damaged one; download it again") from None
     except Exception:  # a damaged file makes the parsers raise nearly anything
         raise CheckpointError(f"{path}: not a checkpoint, or a damaged one; download it again") from None
-    if not isinstance(checkpoint, dict) or "model" not in checkpoint:
-        raise CheckpointError(f"{path}: holds no weights under 'model'; it is not a checkpoint of LLVC")
-    if not isinstance(checkpoint["model"], dict):
-        raise CheckpointError(f"{path}: what it holds under 'model' is no table of weights")
-    return checkpoint["model"]
+    if isinstance(checkpoint, dict):
+        for name in TABLES:
+            if name in checkpoint and not isinstance(checkpoint[name], torch.Tensor):
+                if not isinstance(checkpoint[name], dict):
+                    raise CheckpointError(f"{path}: what it holds under {name!r} is no table of weights")
+                return _without_prefix(checkpoint[name])
+        if checkpoint and all(isinstance(value, torch.Tensor) for value in checkpoint.values()):
+            return _without_prefix(checkpoint)
+    raise CheckpointError(f"{path}: holds no weights under 'model'; it is not a checkpoint of LLVC")
+
+
+def _without_prefix(weights):
+    if weights and all(isinstance(name, str) and name.startswith(PREFIX) for name in weights):
+        return {name.removeprefix(PREFIX): value for name, value in weights.items()}
+    return weights
 
 
 def check_state_dict(state_dict, expected, path):

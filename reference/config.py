@@ -191,6 +191,12 @@ class LLVCConfig:
         return self.L if self.lookahead else 0
 
 
+def _number(text):
+    """A number of a JSON file, whole ones as int: some programs write 16000.0."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) <= MAX_SAMPLE_RATE else value
+
+
 def load_config(path):
     """Reads a published `config.json`.
 
@@ -198,9 +204,9 @@ def load_config(path):
     """
     path = Path(path)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8-sig"), parse_float=_number)
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such configuration file; name one with -c") from None
+        raise ConfigError(f"{path}: no such configuration file; check its name") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:

@@ -11,13 +11,20 @@ from streaming.engine import ChunkEngine
 from streaming.stream import ChunkedStream
 
 
+def _check_mode(model):
+    if any(module.training for module in model.modules()):
+        raise ValueError("the network is in training mode; call model.eval() first")
+
+
 class LLVCEngine(ChunkEngine):
     """The PyTorch network. The prenet sees each sample once: windows overlap behind it, where the published script
     lets them overlap in front."""
 
     def __init__(self, model, chunk_factor=1, batch_size=1):
-        if model.training:
-            raise ValueError("the network is in training mode; call model.eval() first")
+        _check_mode(model)
+        for name, value in model.named_parameters():
+            if value.dtype != torch.float32:
+                raise ValueError(f"the network is in {value.dtype} ({name}); call model.float() first")
         super().__init__(model.config, chunk_factor, batch_size)
         self._model = model
         self._audio = None
@@ -37,6 +44,7 @@ class LLVCEngine(ChunkEngine):
             self._fresh[streams] = True
 
     def _submit(self, streams, samples, frames):
+        _check_mode(self._model)
         counts = sorted(set(frames.tolist()))
         if len(counts) == 1:
             self._audio = self._convert(streams, samples, counts[0])

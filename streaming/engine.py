@@ -6,13 +6,26 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
+from numbers import Integral
 
+import numpy as np
 import torch
+
+MAX_SAMPLE = 1000.0  # full scale is 1: far beyond it values would stay in a stream's state for good
 
 
 def checked_samples(samples, shape):
-    """Samples as float32; ValueError if they are not floating-point, finite and of this shape (None: any length)."""
-    samples = torch.as_tensor(samples)
+    """Samples, a tensor or array, as float32.
+
+    ValueError if they are not floating-point, finite, within +-MAX_SAMPLE and of this shape (None: any length).
+    """
+    if isinstance(samples, np.ndarray):
+        # torch takes neither negative strides nor another machine's byte order.
+        samples = np.ascontiguousarray(samples, dtype=samples.dtype.newbyteorder("="))
+    try:
+        samples = torch.as_tensor(samples)
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(f"samples must be floating-point numbers in -1 .. 1 ({error})") from None
     if not samples.is_floating_point():
         raise ValueError(f"samples must be floating-point numbers in -1 .. 1, not {samples.dtype}")
     if samples.dim() != len(shape) or any(n is not None and n != m for n, m in zip(shape, samples.shape, strict=True)):
@@ -23,6 +36,8 @@ def checked_samples(samples, shape):
     if not finite.all():
         where = f" in stream {finite.logical_not().nonzero().flatten().tolist()}" if samples.dim() > 1 else ""
         raise ValueError(f"samples that are not finite{where}")
+    if samples.numel() and (peak := float(samples.abs().max())) > MAX_SAMPLE:
+        raise ValueError(f"samples of {peak:.3g}: full scale is 1, and more than {MAX_SAMPLE:g} is refused")
     return samples
 
 
@@ -56,8 +71,9 @@ class ChunkEngine(ABC):
 
     def __init__(self, config, chunk_factor, batch_size):
         for name, value in (("chunk_factor", chunk_factor), ("batch_size", batch_size)):
-            if type(value) is not int or value < 1:
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
+        chunk_factor, batch_size = int(chunk_factor), int(batch_size)
         self.batch_size = batch_size
         self.frame_len = config.L
         self.chunk_len = chunk_factor * config.chunk_len

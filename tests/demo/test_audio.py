@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Audio files: everything libsndfile reads comes in right, what goes out is whole, bad files get one line."""
+"""Audio files: everything FFmpeg plays comes in right, what goes out is whole, bad files get one line."""
 
 import os
 
@@ -53,10 +53,11 @@ def test_sample_rates(tmp_path, rate):
     assert np.abs(samples[500:7500] - tone(16000)[500:7500, 0]).max() < 5e-3
 
 
-def test_very_loud_channels_do_not_overflow(tmp_path):
+def test_samples_far_beyond_full_scale_are_no_audio(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, np.full((100, 2), 3e38), 16000, subtype="FLOAT")
-    assert read_audio(path, 16000).max() == pytest.approx(3e38)
+    with pytest.raises(AudioError, match="samples of 3e\\+38 where full scale is 1"):
+        read_audio(path, 16000)
 
 
 def test_names_that_are_no_text(tmp_path):
@@ -65,11 +66,11 @@ def test_names_that_are_no_text(tmp_path):
     assert len(read_audio(path, 16000)) == 100
 
 
-@pytest.mark.parametrize("channels", [2, 6])
-def test_channels_are_averaged(tmp_path, channels):
+@pytest.mark.parametrize("channels, weight", [(2, 0.5), (3, 1 / 3), (6, 0.5)])
+def test_channels_are_mixed(tmp_path, channels, weight):
     path = tmp_path / "a.wav"
     soundfile.write(path, tone(16000, channels=channels), 16000, subtype="FLOAT")
-    assert np.abs(read_audio(path, 16000).numpy() - tone(16000)[:, 0] / channels).max() < 1e-6
+    assert np.abs(read_audio(path, 16000).numpy() - tone(16000)[:, 0] * weight).max() < 1e-6
 
 
 def bad_files(folder):
@@ -80,7 +81,6 @@ def bad_files(folder):
     (folder / "text.wav").write_text("not audio")
     soundfile.write(folder / "cut.wav", np.zeros(16000), 16000)
     (folder / "cut.wav").write_bytes((folder / "cut.wav").read_bytes()[:5000])
-    os.mkfifo(folder / "fifo.wav")
     soundfile.write(folder / "cut.flac", np.random.default_rng(0).uniform(-1, 1, 16000), 16000)
     whole = (folder / "cut.flac").read_bytes()
     (folder / "cut.flac").write_bytes(whole[: len(whole) // 2])
@@ -91,8 +91,7 @@ def bad_files(folder):
         "inf.wav": "not finite",
         "zero_bytes.wav": "not an audio file",
         "text.wav": "not an audio file",
-        "cut.wav": "damaged, ends after 5000 of",
-        "fifo.wav": "not a file",
+        "cut.wav": "damaged, ends after 0.15 of 1.00 s",
         "cut.flac": "damaged|not an audio file",
         "folder.wav": "not a file",
         "x" * 300 + ".wav": "cannot be read",

@@ -95,7 +95,8 @@ def test_files_that_are_no_checkpoint(tmp_path, small):
     "content, message",
     [
         ([1, 2], "no weights under 'model'"),
-        ({"state_dict": {}}, "no weights under 'model'"),
+        ({"epoch": 3}, "no weights under 'model'"),
+        ({"state_dict": {}}, "missing"),
         ({"model": [1]}, "no table of weights"),
         ({"model": {}}, "missing"),
     ],

@@ -1,0 +1,188 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""One file, pipe or stream of many from its samples to its result, block by block."""
+
+from array import array
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from streaming.stream import ChunkedStream
+
+from .audio import SUFFIXES, AudioError, Recording
+from .convert import Job, convert_blocks, stream_figures
+from .loudness import LoudnessMatcher
+from .resampling import Resampler
+from .writing import is_stream, open_output
+
+PLOT_SECONDS = 600  # of a longer file only the beginning is drawn
+
+
+class Converter:
+    """Converts files as the options say, with a stream for every number of signals that comes up.
+
+    with Converter(backend, sample_rate, args) as converter:
+        figures = converter.convert(source, target)
+    """
+
+    def __init__(self, backend, sample_rate, args):
+        self.backend, self.sample_rate, self.args = backend, sample_rate, args
+        self._streams = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for stream in self._streams.values():
+            stream.close()
+
+    def _stream(self, signals):
+        if signals not in self._streams:
+            backend, args = self.backend, self.args
+            offline = backend.offline_chunk_factor, backend.offline_mode
+            chunk_factor, mode = (args.chunk_factor, args.mode) if args.streaming else offline
+            self._streams[signals] = ChunkedStream(backend.open_engine(chunk_factor, signals, mode))
+        return self._streams[signals]
+
+    def convert(self, source, target, progress=False):
+        """Converts one file; returns its figures. LLVCError if it cannot be read, converted or written."""
+        seconds = array("d")
+        with ExitStack() as stack:
+            track = stack.enter_context(Track(source, target, self.sample_rate, self.args))
+            stream = self._stream(track.signals)
+            bar = stack.enter_context(track.bar(progress))
+            for audio in convert_blocks(stream, track.blocks(), seconds, chunked=self.args.streaming):
+                track.write(audio)
+                bar.update(audio.shape[1] / self.sample_rate)
+            figures = track.finish()
+        if self.args.streaming:
+            figures["streaming"] = stream_figures(seconds, stream.engine, self.sample_rate)
+        else:
+            total, compute = figures["seconds"], sum(seconds)
+            figures["offline"] = {"compute_s": compute, "rtf": compute / total, "times_real_time": total / compute}
+        return figures
+
+
+class Track:
+    """A recording and where its result goes; the result is there when finish() was called and the `with` is left."""
+
+    def __init__(self, source, target, sample_rate, args, write=True):
+        self.source, self.target, self.sample_rate, self.args = source, target, sample_rate, args
+        self._stack = ExitStack()
+        with self._stack:
+            raw = raw_input(source, args)
+            self.recording = self._stack.enter_context(Recording(source, sample_rate, args.channels, raw))
+            self.signals = self.recording.signals
+            rate = args.output_rate or (args.rate if args.raw and is_stream(target) else None) or sample_rate
+            self._resampler = Resampler(sample_rate, rate)
+            self._matcher = LoudnessMatcher(self.signals) if args.match_loudness else None
+            self._drawn = [[], []] if args.plot and write else None
+            self._writer = None
+            if write:
+                tags = self.recording.tags if args.metadata else {}
+                output = open_output(target, rate, self.signals, tags, args.raw)
+                self._writer = self._stack.enter_context(output)
+            self._stack = self._stack.pop_all()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return self._stack.__exit__(*error)
+
+    def bar(self, wanted):
+        """A progress bar in seconds of audio, shown on a terminal."""
+        form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
+        total = self.recording.seconds
+        options = {"bar_format": form} if total else {"unit": "s"}
+        return tqdm(total=total, leave=False, disable=None if wanted and not self.args.streaming else True, **options)
+
+    def blocks(self):
+        """The recording's samples [S, n]."""
+        for samples in self.recording:
+            self._draw(0, samples)
+            yield samples if self._matcher is None else self._matcher.hear(samples)
+
+    def write(self, audio):
+        """Takes converted samples [S, k]."""
+        if self._writer is None or not audio.shape[1]:
+            return
+        if self._matcher is not None:
+            audio = self._matcher.match(audio)
+        self._draw(1, audio)
+        self._writer.write(self._resampler.push(audio))
+
+    def finish(self):
+        """Writes the rest and draws; returns the figures. AudioError for a damaged recording with --strict."""
+        recording, args = self.recording, self.args
+        if recording.damage and args.strict:
+            raise AudioError(f"{recording.name}: {recording.damage}; not converted (--strict)")
+        figures = {
+            "input": str(self.source),
+            "output": str(self.target),
+            "seconds": recording.read / self.sample_rate,
+            "notes": recording.notes(),
+        }
+        if recording.damage:
+            figures["damage"] = recording.damage
+        if self._writer is not None:
+            rest = self._resampler.flush()
+            if rest is not None:
+                self._writer.write(rest)
+            figures["clipped_samples"] = self._writer.clipped
+        if self._drawn is not None:
+            from .plot import plot_conversion  # matplotlib takes a second to load
+
+            signals = [torch.cat(pieces) for pieces in self._drawn]
+            title = f"{Path(self.source).name}  →  {Path(self.target).name}"
+            plot_conversion(args.plot, *signals, self.sample_rate, title)
+        return figures
+
+    def _draw(self, index, samples):
+        if self._drawn is not None and sum(map(len, self._drawn[index])) < PLOT_SECONDS * self.sample_rate:
+            self._drawn[index].append(samples[0].clone())
+
+
+class TrackJob(Job):
+    """A file as one of many streams. report(figures) gets what came of it, fail(source, error) what went wrong."""
+
+    def __init__(self, source, target, sample_rate, args, report, fail, write=True):
+        self._arguments = source, target, sample_rate, args, write
+        self._report, self._fail = report, fail
+        self._track = None
+        self._pending = torch.zeros(0)
+
+    def read(self, count):
+        if self._track is None:
+            self._track = Track(*self._arguments)
+            self._blocks = self._track.blocks()
+        while len(self._pending) < count and (block := next(self._blocks, None)) is not None:
+            self._pending = torch.cat((self._pending, block[0]))
+        samples, self._pending = self._pending[:count], self._pending[count:]
+        return samples
+
+    def write(self, samples):
+        self._track.write(samples[None])
+
+    def finish(self):
+        with self._track:
+            figures = self._track.finish()
+        self._report(figures)
+
+    def fail(self, error):
+        if self._track is not None:
+            self._track.__exit__(type(error), error, error.__traceback__)
+        self._fail(self._arguments[0], error)
+
+
+def raw_input(source, args):
+    """(type, rate) where the source holds raw samples, else None: pipes and files of no audio format, with --raw."""
+    if args.raw is None or not (str(source) == "-" or Path(source).suffix.lower() not in SUFFIXES):
+        return None
+    if args.rate is None:
+        raise AudioError("--raw needs the rate of the samples; give it with --rate")
+    return args.raw, args.rate

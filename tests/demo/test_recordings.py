@@ -1,0 +1,342 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Recordings of every kind are read whole: containers, pipes, channels, rates; damage is told with its time."""
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import threading
+import tracemalloc
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+import torch
+import torchaudio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from demo.audio import AudioError, Recording, read_audio
+from demo.convert import convert_blocks
+from demo.reading import AudioReader, Block
+from demo.resampling import resampled
+from demo.writing import open_output
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "test_wavs" / "example.wav"
+
+
+def speech(seconds=1.0):
+    """The example's beginning, float32 [N] at 16 kHz."""
+    return soundfile.read(EXAMPLE, dtype="float32")[0][8000 : 8000 + int(16000 * seconds)]
+
+
+def correlation(a, b, shift=1600):
+    """The best correlation of two signals that may be shifted against each other by an encoder's delay."""
+    a, b = (np.asarray(x[: min(len(a), len(b))], dtype=np.float64) for x in (a, b))
+    best = np.abs(np.correlate(a, b[shift:-shift], "valid")).max() if len(b) > 2 * shift else abs(a @ b)
+    return best / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+def wav(samples, riff_size=None, data_size=None, channels=1, rate=16000):
+    """The bytes of a 16-bit WAV file whose header may claim other sizes than it has."""
+    data = np.rint(np.asarray(samples) * 32767).astype("<i2").tobytes()
+    form = struct.pack("<HHIIHH", 1, channels, rate, 2 * channels * rate, 2 * channels, 16)
+    data_size = len(data) if data_size is None else data_size
+    riff_size = 36 + len(data) if riff_size is None else riff_size
+    return b"RIFF%sWAVEfmt \x10\0\0\0%sdata%s%s" % (
+        riff_size.to_bytes(4, "little"),
+        form,
+        data_size.to_bytes(4, "little"),
+        data,
+    )
+
+
+def encoded(samples, container, codec, rate=16000, layout="mono", **options):
+    """The bytes of samples [N] at `rate` as PyAV encodes them, the same in every channel."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container, options=options) as output:
+        stream = output.add_stream(codec, rate=rate, layout=layout)
+        if codec == "wmav2":
+            stream.bit_rate = 96000  # it has no default
+        channels = stream.codec_context.channels
+        planes = np.ascontiguousarray(np.repeat(samples[None].astype(np.float32), channels, axis=0))
+        frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=layout)
+        frame.sample_rate = rate
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            if packet.size:  # FLAC's last one only carries a header
+                output.mux(packet)
+    return buffer.getvalue()
+
+
+CODECS = [  # container, codec, rates, what the correlation is at least
+    ("wav", "pcm_s16le", (8000, 11025, 16000, 44100, 48000), 0.999),
+    ("wav", "pcm_f32le", (16000, 22050), 0.999),
+    ("wav", "pcm_mulaw", (8000, 16000), 0.99),
+    ("flac", "flac", (8000, 16000, 48000), 0.999),
+    ("aiff", "pcm_s16be", (16000, 44100), 0.999),
+    ("au", "pcm_s16be", (8000, 16000), 0.999),
+    ("caf", "pcm_s16le", (16000, 48000), 0.999),
+    ("w64", "pcm_s16le", (16000,), 0.999),
+    ("ipod", "aac", (16000, 44100, 48000), 0.95),
+    ("ipod", "alac", (16000, 44100), 0.999),
+    ("adts", "aac", (16000, 44100), 0.95),
+    ("mp3", "libmp3lame", (16000, 44100, 48000), 0.95),
+    ("ogg", "libopus", (16000, 48000), 0.95),
+    ("webm", "libopus", (16000, 48000), 0.95),
+    ("matroska", "flac", (16000,), 0.999),
+    ("asf", "wmav2", (44100,), 0.9),
+]
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_containers_codecs_rates_and_channels(tmp_path_factory, data):
+    """The right length and the right sound, whatever it is packed into; from a file and from a pipe alike."""
+    container, codec, rates, wanted = data.draw(st.sampled_from(CODECS))
+    rate, layout = data.draw(st.sampled_from(rates)), data.draw(st.sampled_from(("mono", "stereo")))
+    seconds = data.draw(st.sampled_from((0.6, 1.0, 1.7)))
+    source = torch.from_numpy(speech(seconds))
+    samples = torchaudio.functional.resample(source, 16000, rate).numpy()
+    content = encoded(samples, container, codec, rate, layout)
+    path = tmp_path_factory.mktemp("audio") / "recording"  # its name says nothing
+    path.write_bytes(content)
+    with Recording(path, 16000) as recording:
+        audio = torch.cat(list(recording), dim=1)[0].numpy()
+    assert recording.damage is None
+    # Lossy codecs without a length in the container pad to frames at both ends.
+    assert -0.002 < len(audio) / 16000 - seconds < (0.002 if wanted == 0.999 else 0.15)
+    expected = torchaudio.functional.resample(torch.from_numpy(samples), rate, 16000).numpy()
+    assert correlation(audio, expected) > wanted - 0.02
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFFFFFF - 36, 0x7FFFF000, 0xFFFFFFFF])
+@pytest.mark.parametrize("piped", [False, True])
+def test_wav_of_unknown_length(tmp_path, size, piped):
+    path = tmp_path / "a.wav"
+    content = wav(speech(), riff_size=size, data_size=size)
+    assert len(read_whole(path, content, piped)) == 16000
+
+
+def read_whole(path, content, piped):
+    """read_audio of these bytes, in a file or through a named pipe."""
+    if not piped:
+        path.write_bytes(content)
+        return read_audio(path, 16000)
+    os.mkfifo(path)
+    thread = threading.Thread(target=path.write_bytes, args=(content,))
+    thread.start()
+    try:
+        return read_audio(path, 16000)
+    finally:
+        thread.join(10)
+
+
+def test_a_riff_size_that_is_off_is_no_damage(tmp_path):
+    samples = speech()
+    assert len(read_whole(tmp_path / "a.wav", wav(samples, riff_size=2 * len(samples) + 44), False)) == 16000
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_data_chunk_that_promises_more_is_damage(tmp_path, piped):
+    samples = speech(0.5)
+    with pytest.raises(AudioError, match="damaged, ends after 0.50 of 1.00 s"):
+        read_whole(tmp_path / "a.wav", wav(samples, data_size=4 * len(samples)), piped)
+
+
+def test_compressed_audio_from_a_pipe(tmp_path):
+    content = encoded(speech(), "matroska", "flac")
+    assert len(read_whole(tmp_path / "a", content, True)) == 16000
+
+
+def test_mp3_without_its_length(tmp_path):
+    """Loud, then quiet, at a variable rate: an estimate by the beginning falls short."""
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 16000)
+    samples = np.concatenate((noise, np.zeros(5 * 16000)))
+    content = encoded(samples, "mp3", "libmp3lame", write_xing="0")
+    assert abs(len(read_whole(tmp_path / "a.mp3", content, False)) / 16000 - 6) < 0.15
+
+
+def test_chained_ogg(tmp_path):
+    link = encoded(speech(), "ogg", "libopus")
+    assert abs(len(read_whole(tmp_path / "a.ogg", link + link, False)) / 16000 - 2) < 0.05
+
+
+def test_damage_in_the_middle_is_converted_up_to_there(tmp_path):
+    content = bytearray(encoded(np.random.default_rng(0).uniform(-0.5, 0.5, 64000), "flac", "flac"))
+    middle = len(content) // 2
+    content[middle : middle + 20000] = bytes(20000)
+    (tmp_path / "a.flac").write_bytes(content)
+    with Recording(tmp_path / "a.flac", 16000) as recording:
+        length = sum(samples.shape[1] for samples in recording)
+    assert recording.damage.startswith("damaged at ") and 1.0 < length / 16000 < 3.0
+
+
+def test_playlists_open_nothing(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{EXAMPLE}\n#EXT-X-ENDLIST\n")
+    with pytest.raises(AudioError):
+        read_audio(path, 16000)
+
+
+@pytest.mark.parametrize("rate", [1, 100, 999])
+def test_rates_too_low_for_speech(tmp_path, rate):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(speech(), rate=rate))
+    with pytest.raises(AudioError, match=f"a rate of {rate} Hz is too low"):
+        read_audio(path, 16000)
+
+
+def test_speech_in_the_centre_keeps_its_level(tmp_path):
+    samples = np.zeros((16000, 6), dtype=np.float32)
+    samples[:, 2] = speech()
+    soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+    assert np.abs(read_audio(tmp_path / "a.wav", 16000).numpy() - speech()).max() < 1e-6
+
+
+@pytest.mark.parametrize("choice, channels", [("left", [0]), ("right", [1]), (3, [2]), ("each", [0, 1, 2])])
+def test_channels_by_name(tmp_path, choice, channels):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (3000, 3)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+    with Recording(tmp_path / "a.wav", 16000, choice) as recording:
+        assert np.array_equal(torch.cat(list(recording), dim=1).numpy(), samples.T[channels])
+    with pytest.raises(AudioError, match="has 3 channels, so there is no channel 4"):
+        Recording(tmp_path / "a.wav", 16000, 4)
+
+
+def test_antiphase_is_said(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.stack((speech(), -speech()), 1), 16000)
+    with Recording(tmp_path / "a.wav", 16000) as recording:
+        list(recording)
+    assert "cancel each other" in recording.notes()[0]
+
+
+@settings(max_examples=25)
+@given(
+    st.sampled_from((8000, 11025, 11127, 22050, 44100, 48000)),
+    st.lists(st.integers(1, 9000), min_size=1, max_size=6),
+)
+def test_resampling_block_by_block_is_that_of_the_whole(rate, sizes):
+    x = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (2, sum(sizes))).astype(np.float32))
+    expected = torchaudio.transforms.Resample(rate, 16000)(x) if rate != 11127 else None
+    y = torch.cat(list(resampled(((block, rate) for block in x.split(sizes, dim=1)), 16000)), dim=1)
+    assert abs(y.shape[1] - sum(sizes) * 16000 / rate) <= 1
+    if expected is not None:
+        torch.testing.assert_close(y, expected, atol=1e-5, rtol=0)
+
+
+class Endless(AudioReader):
+    """Ten hours of 48 kHz stereo, made as they are read."""
+
+    HOURS = 10
+
+    def __init__(self, *_):
+        self.name, self.live, self.tags, self.damage = "synthetic", False, {}, None
+        self.rate, self.channels, self.seconds = 48000, 2, self.HOURS * 3600
+
+    def __iter__(self):
+        block = Block(np.zeros((2, 48000 * 10), dtype=np.float32), 48000, ("FL", "FR"))
+        for _ in range(self.HOURS * 360):
+            yield block
+
+    def close(self):
+        pass
+
+
+class StubStream:
+    """A network that answers with its input."""
+
+    chunk_len = 208 * 64
+
+    def reset(self):
+        pass
+
+    def push(self, samples):
+        return samples
+
+    def flush(self):
+        return torch.zeros(1, 0)
+
+
+def test_ten_hours_in_bounded_memory(monkeypatch):
+    monkeypatch.setattr("demo.audio.AudioReader", Endless)
+    tracemalloc.start()
+    peak, length = 0, 0
+    with Recording("synthetic", 16000) as recording, open_output("/dev/null", 16000) as writer:
+        for samples in convert_blocks(StubStream(), recording, []):
+            writer.write(samples)
+            length += samples.shape[1]
+            peak = max(peak, samples.untyped_storage().nbytes())
+    traced = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert length == 10 * 3600 * 16000
+    assert peak + traced < 100e6  # torch's largest block and all that numpy and Python held
+
+
+def program(*options, stdin=None):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "demo.py"), "--backend", "cpu", *map(str, options)],
+        input=stdin,
+        capture_output=True,
+        timeout=300,
+    )
+
+
+def test_a_pipe_in_and_a_pipe_out(tmp_path):
+    (tmp_path / "in.wav").write_bytes(wav(speech()))
+    assert program("-i", tmp_path / "in.wav", "-o", tmp_path / "out.wav").returncode == 0
+    expected = soundfile.read(tmp_path / "out.wav", dtype="int16")[0]
+    piped = program("-i", "-", "-o", "-", "-s", stdin=wav(speech(), 0xFFFFFFFF, 0xFFFFFFFF))
+    assert piped.returncode == 0 and piped.stdout[:4] == b"RIFF"
+    samples = np.frombuffer(piped.stdout[44:], "<i2")
+    assert len(samples) == 16000 and np.abs(samples.astype(int) - expected).max() <= 2
+    raw = np.rint(speech() * 32767).astype("<i2").tobytes()
+    piped = program("-i", "-", "-o", "-", "--raw", "s16", "--rate", "16000", stdin=raw)
+    assert np.abs(np.frombuffer(piped.stdout, "<i2").astype(int) - expected).max() <= 2
+
+
+def test_a_live_filter_answers_before_the_end():
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "demo.py"), "--backend", "cpu", "-s", "-i", "-", "-o", "-"]
+        + ["--raw", "s16", "--rate", "16000"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    process.stdin.write(bytes(2 * (208 + 16)))
+    process.stdin.flush()
+    assert len(process.stdout.read(2 * 208)) == 2 * 208  # the first chunk, with the input still open
+    process.stdout.close()
+    process.stdin.write(bytes(2 * 16000))
+    process.stdin.close()
+    assert process.wait(60) == 0  # the reader went away
+
+
+@pytest.mark.parametrize("options, message", [(["-o", "/dev/full"], b"No space left"), (["-o", "-"], None)])
+def test_what_cannot_be_written_is_told(tmp_path, options, message):
+    (tmp_path / "in.wav").write_bytes(wav(speech(0.2)))
+    process = program("-i", tmp_path / "in.wav", *options)
+    assert process.returncode == (1 if message else 0)
+    assert b"Traceback" not in process.stderr and (message is None or message in process.stderr)
+
+
+def test_links_modes_and_tags_of_results(tmp_path):
+    target, link = tmp_path / "real.flac", tmp_path / "link.flac"
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    with open_output(link, 44100, tags={"title": "A title", "artist": "Somebody"}) as writer:
+        writer.write(np.zeros((1, 44100), dtype=np.float32))
+    with soundfile.SoundFile(target) as file:
+        assert (file.title, file.artist, file.samplerate, file.frames) == ("A title", "Somebody", 44100, 44100)
+    assert link.is_symlink() and target.stat().st_mode & 0o777 == 0o640
+    name = tmp_path / ("x" * 251 + ".wav")
+    with open_output(name, 16000) as writer:
+        writer.write(np.zeros((1, 10), dtype=np.float32))
+    assert name.exists() and len(list(tmp_path.iterdir())) == 3
