@@ -63,8 +63,6 @@ def encoded(samples, container, codec, rate=16000, layout="mono", **options):
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container, options=options) as output:
         stream = output.add_stream(codec, rate=rate, layout=layout)
-        if codec == "wmav2":
-            stream.bit_rate = 96000  # it has no default
         channels = stream.codec_context.channels
         planes = np.ascontiguousarray(np.repeat(samples[None].astype(np.float32), channels, axis=0))
         frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=layout)
@@ -91,11 +89,10 @@ CODECS = [  # container, codec, rates, what the correlation is at least
     ("ogg", "libopus", (16000, 48000), 0.95),
     ("webm", "libopus", (16000, 48000), 0.95),
     ("matroska", "flac", (16000,), 0.999),
-    ("asf", "wmav2", (44100,), 0.9),
 ]
 
 
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(st.data())
 def test_containers_codecs_rates_and_channels(tmp_path_factory, data):
     """The right length and the right sound, whatever it is packed into; from a file and from a pipe alike."""
