@@ -21,6 +21,7 @@ import torch
 import torchaudio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import correlate
 
 from demo.audio import AudioError, Recording, read_audio
 from demo.convert import convert_blocks
@@ -37,11 +38,10 @@ def speech(seconds=1.0):
     return soundfile.read(EXAMPLE, dtype="float32")[0][8000 : 8000 + int(16000 * seconds)]
 
 
-def correlation(a, b, shift=1600):
-    """The best correlation of two signals that may be shifted against each other by an encoder's delay."""
-    a, b = (np.asarray(x[: min(len(a), len(b))], dtype=np.float64) for x in (a, b))
-    best = np.abs(np.correlate(a, b[shift:-shift], "valid")).max() if len(b) > 2 * shift else abs(a @ b)
-    return best / np.linalg.norm(a) / np.linalg.norm(b)
+def correlation(a, b):
+    """The best correlation of two signals that an encoder's delay may have shifted against each other."""
+    a, b = (np.asarray(x, dtype=np.float64) for x in (a, b))
+    return np.abs(correlate(a, b, method="fft")).max() / np.linalg.norm(a) / np.linalg.norm(b)
 
 
 def wav(samples, riff_size=None, data_size=None, channels=1, rate=16000):
@@ -63,8 +63,6 @@ def encoded(samples, container, codec, rate=16000, layout="mono", **options):
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container, options=options) as output:
         stream = output.add_stream(codec, rate=rate, layout=layout)
-        if codec == "wmav2":
-            stream.bit_rate = 96000  # it has no default
         channels = stream.codec_context.channels
         planes = np.ascontiguousarray(np.repeat(samples[None].astype(np.float32), channels, axis=0))
         frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=layout)
@@ -91,11 +89,10 @@ CODECS = [  # container, codec, rates, what the correlation is at least
     ("ogg", "libopus", (16000, 48000), 0.95),
     ("webm", "libopus", (16000, 48000), 0.95),
     ("matroska", "flac", (16000,), 0.999),
-    ("asf", "wmav2", (44100,), 0.9),
 ]
 
 
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(st.data())
 def test_containers_codecs_rates_and_channels(tmp_path_factory, data):
     """The right length and the right sound, whatever it is packed into; from a file and from a pipe alike."""
