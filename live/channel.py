@@ -117,7 +117,7 @@ class Channel:
             out = list(self._out)
             self._out.clear()
             self._out_length = 0
-            if out and not self.is_live:
+            if out and (self._ending or not self.is_live):
                 self._server._wake(self)
             return out
 
@@ -144,11 +144,9 @@ class Channel:
 
     def _due_in(self, now):
         """Seconds until the stream may take part in a round, None while it has nothing to convert."""
-        if self._ending:
-            return 0.0
-        if len(self._waiting) < self._needed():
+        if not self._ending and len(self._waiting) < self._needed():
             return None
-        if self.is_live:
+        if self.is_live and not self._ending:
             lacking = 1 - self._allowance(now)
             return lacking * self._server.period / CATCH_UP if lacking > 1e-6 else 0.0
         return 0.0 if self._out_length < self._server.max_output else None
@@ -226,7 +224,7 @@ class Channel:
             return
         self._out.append(Audio(samples, arrived, started, done))
         self._out_length += len(samples)
-        while self.is_live and self._out_length > self._server.max_output:
+        while self.is_live and not self._ending and self._out_length > self._server.max_output:
             self._drop_oldest_output()
 
     def _drop_oldest_output(self):

@@ -108,6 +108,17 @@ def test_what_comes_out_is_what_went_in_without_a_sample_lost_or_moved():
             assert np.array_equal(heard(channel)[0], GAIN * samples[:300])
 
 
+def test_a_tail_longer_than_what_may_wait_to_be_sent_is_not_dropped():
+    with Simulation(places=1) as sim:
+        channel, samples, got = sim.server.open(), noise(3 * SAMPLE_RATE), []
+        channel.push(samples)
+        channel.end()
+        for _ in range(10):
+            sim.run(0.5)
+            got.append(heard(channel)[0])
+        assert channel.dropped == 0 and np.array_equal(np.concatenate(got), GAIN * samples)
+
+
 def test_an_end_with_nothing_inside():
     with Simulation(places=1) as sim:
         channel = sim.server.open()

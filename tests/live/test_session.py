@@ -152,7 +152,7 @@ MALFORMED = {
         {**HELLO, "mode": "karaoke"},
     ],
     "bad_version": [{**HELLO, "version": 2}, {**HELLO, "version": None}, {**HELLO, "version": True}],
-    "bad_message": [[HELLO, "PCM"], [HELLO, '{"type":"dance"}'], [HELLO, "null"], [HELLO, {"type": "end"}, b"\0" * 8]],
+    "bad_message": [[HELLO, "PCM"], [HELLO, '{"type":"dance"}'], [HELLO, "null"]],
     "second_hello": [[HELLO, HELLO]],
     "odd_bytes": [[HELLO, b"\0" * 7], [{**HELLO, "format": "s16"}, b"\0"]],
     "bad_samples": [
