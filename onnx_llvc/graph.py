@@ -73,6 +73,7 @@ class _Step:
         self.frames = chunk_factor * config.dec_chunk_size
         self.histories = {history.name: history for history in histories(config)}
         self._nodes, self._inputs, self._outputs, self._constants = [], [], [], {}
+        self._names = {}  # of what goes out
 
         window, begun = self._window()
         self.valid = self._input("valid", [self.frames, 1])
@@ -306,10 +307,13 @@ class _Step:
         return name
 
     def _output(self, name, x, shape):
-        self._nodes.append(helper.make_node("Identity", [x], [name], name=name))
+        self._names[x] = name
         self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
     def _finished(self):
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                names[:] = [self._names.get(name, name) for name in names]
         graph = helper.make_graph(self._nodes, "llvc", self._inputs, self._outputs, list(self._constants.values()))
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         onnx.checker.check_model(model, full_check=True)

@@ -60,6 +60,8 @@ def test_defaults():
         "streaming": False,
         "chunk_factor": 1,
         "backend": "auto",
+        "kernels": "auto",
+        "threads": None,
         "device_id": None,
         "streams": None,
         "mode": "latency",
