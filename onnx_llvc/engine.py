@@ -109,6 +109,10 @@ class _Stream:
             self._bindings.append(binding)
         self.restart()
 
+    @property
+    def runs(self):
+        return [*self._histories, self._samples, self._begun]
+
     def restart(self):
         """The next chunk is the first."""
         self._step = 0
@@ -120,7 +124,7 @@ class _Stream:
     def step(self, samples, frames):
         """Converts a chunk and its lookahead, of which `frames` frames are there; returns the audio [chunk_len]."""
         if self._step == self._steps:
-            for run in (*self._histories, self._samples, self._begun):
+            for run in self.runs:
                 run.wrap()
             self._step = 0
         self._samples.window(self._step)[self._samples.rows :] = samples

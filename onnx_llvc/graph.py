@@ -6,17 +6,18 @@
 
 Inputs: `samples`, a chunk and the lookahead behind it, and `valid`, [frames, 1], 1 for each frame of the chunk that is
 there, 0 for those behind the end of the signal. Output: `audio`, the chunk. All state is history, the last rows of
-something, and zero at the start of a stream. It comes as inputs NAME [rows, width]:
+something, and zero at the start of a stream. It comes as inputs NAME, [rows, width] where nothing else is said:
 
-    past        the samples before the chunk, and whether the stream had begun (1, or 0): [2, samples]
+    past        the samples before the chunk, [samples]
+    begun       1 for those that the stream had, 0 for those before its start; for a prenet only
     encoder_I   input of encoder layer I, its context of 2 * 2**I frames
     self_I      keys and values of decoder layer I's own frames, dec_buf_len of them; without positions and biases
     cross_I     the same of the memory's frames
     synthesis   what frames add to the samples of those behind them, out_buf_len of them
 
 and goes out as NAME_next, of the same shape, to be given to the next step. A graph for an engine that holds histories
-in place (`build(..., in_place=True)`) gives only the frames that are new, NAME_new, and takes in place of `samples`
-and `past` the whole `window` [past samples, chunk, lookahead] and `begun` of that shape.
+in place (`build(..., in_place=True)`) gives only the frames that are new, NAME_new, and takes instead of `samples` and
+`past` the whole `window` [1, 1, past samples, chunk and lookahead], and `begun` for all of it.
 """
 
 from dataclasses import dataclass
@@ -102,20 +103,23 @@ class _Step:
             window = self._input("window", [1, 1, length])
             return window, self._input("begun", [1, 1, length]) if config.convnet_config.convnet_prenet else None
         samples = self._input("samples", [chunk_len + config.lookahead_len])
-        before, begun = self._op("Split", self._input("past", [2, past]), outputs=2, axis=0, num_outputs=2)
-        before, begun = (self._op("Reshape", x, self._ints(past)) for x in (before, begun))
-        # Silence as long as the lookahead belongs to every stream.
-        silence = np.zeros(past, np.float32)
-        silence[past - config.lookahead_len :] = 1
-        begun = self._op("Max", begun, silence)
-        window = self._op("Concat", before, samples, axis=0)
-        begun = self._op("Concat", begun, np.ones(chunk_len + config.lookahead_len, np.float32), axis=0)
-        kept = [
-            self._op("Reshape", self._slice(x, chunk_len, chunk_len + past), self._ints(1, past))
-            for x in (window, begun)
-        ]
-        self._output("past_next", self._op("Concat", *kept, axis=0), [2, past])
-        return [self._op("Reshape", x, self._ints(1, 1, length)) for x in (window, begun)]
+        window = self._follow("past", past, samples, chunk_len)
+        begun = None
+        if config.convnet_config.convnet_prenet:
+            # Silence as long as the lookahead belongs to every stream.
+            silence = np.zeros(length, np.float32)
+            silence[past - config.lookahead_len :] = 1
+            begun = self._follow("begun", past, np.ones(chunk_len + config.lookahead_len, np.float32), chunk_len)
+            begun = self._op("Reshape", self._op("Max", begun, silence), self._ints(1, 1, length))
+        return self._op("Reshape", window, self._ints(1, 1, length)), begun
+
+    def _follow(self, name, past, new, chunk_len):
+        """A history of `past` samples and what is new behind it; puts out what is the past of the next chunk."""
+        if not past:
+            return new
+        joined = self._op("Concat", self._input(name, [past]), new, axis=0)
+        self._output(f"{name}_next", self._slice(joined, chunk_len, chunk_len + past), [past])
+        return joined
 
     def _prenet(self, blocks, window, begun):
         """All samples that frames see, [1, 1, N]; the receptive field at the left is of no use any more."""
