@@ -65,7 +65,6 @@ def test_defaults():
         "device_id": None,
         "streams": None,
         "mode": "latency",
-        "kernels": "auto",
         "channels": "mix",
         "output_rate": None,
         "raw": None,
