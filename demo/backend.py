@@ -9,15 +9,16 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from reference.errors import LLVCError
+from reference.errors import LLVCError, one_line
 from reference.streaming import LLVCEngine
 from streaming.engine import ChunkEngine
 
-BACKENDS = ("auto", "cpu", "ttnn")
+BACKENDS = ("auto", "cpu", "torch", "ttnn")
 KERNELS = ("auto", "fused", "stock")  # of the ttnn backend, see ttnn_llvc.TtLLVC
 
 
@@ -41,29 +42,39 @@ class Backend:
     offline_mode: str
 
 
+def available_cores():
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def has_card():
     """Whether the Tenstorrent driver shows a card."""
     return any(Path("/dev/tenstorrent").glob("[0-9]*"))
 
 
 @contextmanager
-def open_backend(name, model, device_id=None, streams=1, kernels="auto"):
+def open_backend(name, model, device_id=None, streams=1, kernels="auto", threads=1):
     """Opens a backend for a reference network and closes it afterwards. BackendError if it is not available.
 
-    Without a device_id many streams get both chips of an N300, and all else device 0.
+    Without a device_id many streams get both chips of an N300, and all else device 0. `threads` is for the CPU: as
+    many streams are converted at a time, and a single one takes them all.
     """
     if name == "auto":
         name = "ttnn" if has_card() else "cpu"
         print("backend: ttnn" if name == "ttnn" else "backend: cpu (no Tenstorrent card found)")
-    if name == "cpu":
-        threads = f"CPU, {torch.get_num_threads()} threads"
+    if name in ("cpu", "torch"):
+        engine = _onnx_engine(model, threads) if name == "cpu" else None
+        if engine is None:
+            name, engine = "torch", partial(LLVCEngine, model)
+            torch.set_num_threads(threads)
 
         def open_engine(chunk_factor, batch_size, mode):
             if mode != "latency":
                 raise BackendError(f"--mode {mode} is for --backend ttnn: nothing goes on beside a CPU's computation")
-            return LLVCEngine(model, chunk_factor, batch_size)
+            return engine(chunk_factor, batch_size)
 
-        yield Backend("cpu", threads, open_engine, offline_chunk_factor=64, offline_mode="latency")
+        where = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+        yield Backend(name, where, open_engine, offline_chunk_factor=64, offline_mode="latency")
         return
 
     ttnn = _import_ttnn()
@@ -89,6 +100,16 @@ def open_backend(name, model, device_id=None, streams=1, kernels="auto"):
         yield Backend("ttnn", where, tt_model.engine, tt_model.offline_chunk_factor, offline_mode="throughput")
     finally:
         close(device)
+
+
+def _onnx_engine(model, threads):
+    """What makes an OnnxEngine of (chunk_factor, batch_size); None, and a line that says so, if PyTorch has to do."""
+    try:
+        from onnx_llvc.engine import OnnxEngine
+    except ImportError as error:
+        print(f"backend: torch (ONNX Runtime, which is faster, cannot be imported: {one_line(error)})")
+        return None
+    return partial(OnnxEngine, model, threads=threads)
 
 
 def _import_ttnn():

@@ -20,7 +20,7 @@ from reference.config import load_config
 from reference.errors import LLVCError, one_line
 
 from .audio import AudioError, as_error, find_audio_files, find_other_files
-from .backend import BACKENDS, KERNELS, open_backend
+from .backend import BACKENDS, KERNELS, available_cores, open_backend
 from .convert import convert_jobs
 from .files import replacing
 from .mixing import channel_choice
@@ -81,6 +81,7 @@ def parse_args(argv=None):
     add("--mode", choices=MODES, default="latency", help="of streams on a card: lowest latency, or transfers beside")
     add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
     add("--kernels", choices=KERNELS, default="auto", help="on a card: one program a chunk, or ttnn's own operations")
+    add("--threads", type=count(1), metavar="N", help="CPU threads: 1 for a stream, else all cores by default")
     add("--device_id", type=count(0), metavar="N", help="which device, instead of 0 or, for streams, a whole N300")
     add(
         "--channels", type=channel_choice, default="mix", metavar="C", help="mix, left, right, each, or a number from 1"
@@ -245,7 +246,7 @@ def convert(args):
     pairs = plan(args)
     model, sample_rate = load(args)
     # A chunk is too small to share: with more threads, on a busy machine, each waits for the others.
-    torch.set_num_threads(1)
+    threads = args.threads or (1 if args.streaming else available_cores())
     done, failed, streaming = [], [], None
     folder = args.input_file != "-" and Path(args.input_file).is_dir()
     left_out = find_other_files(args.input_file) if folder else []
@@ -267,7 +268,7 @@ def convert(args):
             for note in figures["notes"]:
                 tqdm.write(f"note: {note}", file=sys.stderr)
 
-    with open_backend(args.backend, model, args.device_id, args.streams or 1, args.kernels) as backend:
+    with open_backend(args.backend, model, args.device_id, args.streams or 1, args.kernels, threads) as backend:
         if args.streams:
             if folder:
                 jobs = [TrackJob(*pair, sample_rate, args, succeed, fail) for pair in pairs]

@@ -60,10 +60,11 @@ def test_defaults():
         "streaming": False,
         "chunk_factor": 1,
         "backend": "auto",
+        "kernels": "auto",
+        "threads": None,
         "device_id": None,
         "streams": None,
         "mode": "latency",
-        "kernels": "auto",
         "channels": "mix",
         "output_rate": None,
         "raw": None,
@@ -104,6 +105,24 @@ def test_streaming_gives_the_offline_file(tmp_path, small, speech, capsys):
     expected = load_golden("small").arrays["offline"]
     assert np.abs(a / 32768 - expected).max() < 1e-4
     assert "backend" not in capsys.readouterr().out  # it was named
+
+
+@pytest.mark.parametrize("options", [["--backend", "torch"], ["--backend", "cpu", "--threads", "2"]])
+def test_engines_on_the_cpu(tmp_path, small, speech, options):
+    expected = load_golden("small").arrays["offline"]
+    for streaming in ([], ["-s"], ["--streams", "2"]):
+        figures, out = tmp_path / "figures.json", tmp_path / "out.wav"
+        assert main([*small, "-i", str(speech), "-o", str(out), "--json", str(figures), *options, *streaming]) == 0
+        assert np.abs(soundfile.read(out)[0] - expected).max() < 1e-4
+        assert json.loads(figures.read_text())["backend"] == options[1]
+
+
+def test_without_onnx_runtime_pytorch_does_it(tmp_path, small, speech, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnx_llvc.engine", None)
+    out = tmp_path / "out.wav"
+    assert main([*small, "-i", str(speech), "-o", str(out)]) == 0
+    assert "backend: torch (ONNX Runtime" in capsys.readouterr().out
+    assert np.abs(soundfile.read(out)[0] - load_golden("small").arrays["offline"]).max() < 1e-4
 
 
 def test_streaming_report(tmp_path, small, speech, capsys):

@@ -10,18 +10,19 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support.engines import held_bytes
 from support.golden import load_golden, relative_error
 
-from reference.streaming import LLVCEngine, LLVCStream
 from streaming.server import ServerFull, StreamServer
+from streaming.stream import ChunkedStream
 
 TOLERANCE = 1e-5
 GOLDEN = load_golden("small")
 SPEECH = torch.from_numpy(GOLDEN.arrays["audio"])
 
 
-def serve(batch_size, chunk_factor=1):
-    return StreamServer(LLVCEngine(GOLDEN.model, chunk_factor, batch_size))
+def serve(engine, batch_size, chunk_factor=1):
+    return StreamServer(engine(GOLDEN.model, chunk_factor, batch_size))
 
 
 def offline(audio):
@@ -29,27 +30,30 @@ def offline(audio):
         return GOLDEN.model(audio[None, None])[0, 0]
 
 
-class Delayed(LLVCEngine):
-    """Like a pipelined device: a chunk is out when the next one is in."""
+def delayed(engine):
+    """The engine like a pipelined device: a chunk is out when the next one is in."""
 
-    depth = 1
+    class Delayed(engine):
+        depth = 1
 
-    def __init__(self, *arguments):
-        self._done = []
-        super().__init__(*arguments)
+        def __init__(self, *arguments):
+            self._done = []
+            super().__init__(*arguments)
 
-    def _submit(self, *arguments):
-        super()._submit(*arguments)
-        self._done.append(super()._collect())
+        def _submit(self, *arguments):
+            super()._submit(*arguments)
+            self._done.append(super()._collect())
 
-    def _collect(self):
-        return self._done.pop(0)
+        def _collect(self):
+            return self._done.pop(0)
+
+    return Delayed
 
 
 @given(
     batch_size=st.integers(1, 4),
     chunk_factor=st.sampled_from([1, 2]),
-    engine=st.sampled_from([LLVCEngine, Delayed]),
+    pipelined=st.booleans(),
     events=st.lists(
         st.tuples(
             st.integers(0, 3),
@@ -59,7 +63,9 @@ class Delayed(LLVCEngine):
         max_size=40,
     ),
 )
-def test_each_stream_is_what_it_is_alone(batch_size, chunk_factor, engine, events):
+def test_each_stream_is_what_it_is_alone(engine, batch_size, chunk_factor, pipelined, events):
+    engine = delayed(engine) if pipelined else engine
+
     def check(place):
         given_, got = given_to[place], torch.cat(got_from[place])
         assert got.shape == given_.shape
@@ -92,8 +98,8 @@ def test_each_stream_is_what_it_is_alone(batch_size, chunk_factor, engine, event
             check(place)
 
 
-def test_it_waits_for_a_late_stream_a_chunk_at_most():
-    with serve(2) as server:
+def test_it_waits_for_a_late_stream_a_chunk_at_most(engine):
+    with serve(engine, 2) as server:
         a, b = server.open(), server.open()
         assert len(a.push(SPEECH[: 208 + 16])) == 0  # b has nothing yet
         assert len(b.push(SPEECH[: 208 + 16])) == 208
@@ -104,8 +110,8 @@ def test_it_waits_for_a_late_stream_a_chunk_at_most():
         assert server.step() == 0
 
 
-def test_streams_that_finish_together_end_in_one_step():
-    with serve(3) as server:
+def test_streams_that_finish_together_end_in_one_step(engine):
+    with serve(engine, 3) as server:
         streams = [server.open() for _ in range(3)]
         for b, stream in enumerate(streams):
             stream.push(SPEECH[: 100 + b])
@@ -117,8 +123,8 @@ def test_streams_that_finish_together_end_in_one_step():
             assert relative_error(stream.read(), offline(SPEECH[: 100 + b])) < TOLERANCE
 
 
-def test_a_full_server():
-    with serve(2) as server:
+def test_a_full_server(engine):
+    with serve(engine, 2) as server:
         a = server.open()
         server.open()
         with pytest.raises(ServerFull, match="all 2 streams are in use"):
@@ -127,8 +133,8 @@ def test_a_full_server():
         server.open()
 
 
-def test_bad_samples_are_told_to_their_stream_only():
-    with serve(2) as server:
+def test_bad_samples_are_told_to_their_stream_only(engine):
+    with serve(engine, 2) as server:
         good, bad = server.open(), server.open()
         received = []
         for start in range(0, 1040, 208):
@@ -145,8 +151,8 @@ def test_bad_samples_are_told_to_their_stream_only():
         assert len(bad.flush()) == 0
 
 
-def test_calls_after_close():
-    server = serve(2)
+def test_calls_after_close(engine):
+    server = serve(engine, 2)
     stream = server.open()
     stream.close()
     stream.close()
@@ -161,17 +167,22 @@ def test_calls_after_close():
             call()
 
 
-class Failing(LLVCEngine):
-    fail = False
+def failing(engine):
+    """The engine, which fails when told to."""
 
-    def _submit(self, *arguments):
-        super()._submit(*arguments)
-        if self.fail:
-            raise OSError("the card fell out")
+    class Failing(engine):
+        fail = False
+
+        def _submit(self, *arguments):
+            super()._submit(*arguments)
+            if self.fail:
+                raise OSError("the card fell out")
+
+    return Failing
 
 
-def test_a_failed_chunk_is_told_to_all_streams_and_a_reset_starts_anew():
-    with StreamServer(Failing(GOLDEN.model, 1, 3)) as server:
+def test_a_failed_chunk_is_told_to_all_streams_and_a_reset_starts_anew(engine):
+    with StreamServer(failing(engine)(GOLDEN.model, 1, 3)) as server:
         a, b = server.open(), server.open()
         a.push(SPEECH[:600])
         b.push(SPEECH[:600])
@@ -190,13 +201,12 @@ def test_a_failed_chunk_is_told_to_all_streams_and_a_reset_starts_anew():
         b.close()
 
 
-def test_a_failed_chunk_of_a_stream():
-    with LLVCStream(GOLDEN.model) as stream:
-        engine = stream.engine = Failing(GOLDEN.model)
-        engine.fail = True
+def test_a_failed_chunk_of_a_stream(engine):
+    with ChunkedStream(failing(engine)(GOLDEN.model)) as stream:
+        stream.engine.fail = True
         with pytest.raises(OSError):
             stream.push(SPEECH[None, :600])
-        engine.fail = False
+        stream.engine.fail = False
         for call in (lambda: stream.push(SPEECH[None, :1]), stream.flush):
             with pytest.raises(RuntimeError, match="a chunk failed"):
                 call()
@@ -205,28 +215,25 @@ def test_a_failed_chunk_of_a_stream():
         assert relative_error(out[0], offline(SPEECH[:500])) < TOLERANCE
 
 
-def test_nothing_grows_over_many_streams():
-    def held():
-        return sum(t.untyped_storage().nbytes() for t in (*server.engine._state, server.engine._fresh))
-
-    with serve(2) as server:
+def test_nothing_grows_over_many_streams(engine):
+    with serve(engine, 2) as server:
         stays = server.open()
         stays.push(SPEECH[:224])
-        before = held()
+        before = held_bytes(server.engine)
         for _ in range(1000):
             with server.open() as stream:
                 stream.push(SPEECH[:50])
-        assert server.streams == [stays] and held() == before
+        assert server.streams == [stays] and held_bytes(server.engine) == before
         assert not server.engine._under_way
 
 
-def test_streams_in_threads_of_their_own():
+def test_streams_in_threads_of_their_own(engine):
     def run(stream, samples):
         parts = [stream.push(piece) for piece in samples.split(97)]
         results[stream] = torch.cat([*parts, stream.flush()])
 
     results = {}
-    with serve(4) as server:
+    with serve(engine, 4) as server:
         inputs = {server.open(): SPEECH[1000 * b : 1000 * b + 3000 + 10 * b] for b in range(4)}
         threads = [threading.Thread(target=run, args=item) for item in inputs.items()]
         for thread in threads:

@@ -8,11 +8,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support.engines import ENGINES, held_bytes
 from support.golden import PUBLISHED, SMALL, load_golden, relative_error
 
 from reference.llvc import LLVC
 from reference.passthrough import make_passthrough
-from reference.streaming import LLVCStream
+from streaming.stream import ChunkedStream
 
 TOLERANCE = 1e-5  # of the largest offline sample
 LENGTHS = (0, 1, 15, 16, 17, 207, 208, 209, 240, 16005)
@@ -30,38 +31,38 @@ def offline(model, audio):
         return model(audio[:, None])[:, 0]
 
 
-def stream(model, audio, slices, chunk_factor=1):
-    with LLVCStream(model, chunk_factor=chunk_factor, batch_size=audio.shape[0]) as s:
+def stream(engine, model, audio, slices, chunk_factor=1):
+    with ChunkedStream(engine(model, chunk_factor=chunk_factor, batch_size=audio.shape[0])) as s:
         return torch.cat([s.push(piece) for piece in audio.split(slices, dim=1)] + [s.flush()], dim=1)
 
 
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("chunk_factor", [1, 2, 4, 8])
 @pytest.mark.parametrize("name", SMALL)
-def test_every_length(name, chunk_factor, length):
+def test_every_length(engine, name, chunk_factor, length):
     audio = speech(name, 2, length)
-    streamed = stream(GOLDEN[name].model, audio, slices=max(length, 1), chunk_factor=chunk_factor)
+    streamed = stream(engine, GOLDEN[name].model, audio, slices=max(length, 1), chunk_factor=chunk_factor)
     assert relative_error(streamed, offline(GOLDEN[name].model, audio)) < TOLERANCE
 
 
 @pytest.mark.parametrize("batch_size, chunk_factor, slices", [(1, 1, 208), (2, 4, 500), (3, 8, 1000), (5, 2, 208)])
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_sizes(name, batch_size, chunk_factor, slices):
+def test_published_sizes(engine, name, batch_size, chunk_factor, slices):
     audio = speech(name, batch_size, 8005)
-    streamed = stream(GOLDEN[name].model, audio, slices, chunk_factor)
+    streamed = stream(engine, GOLDEN[name].model, audio, slices, chunk_factor)
     assert relative_error(streamed, offline(GOLDEN[name].model, audio)) < TOLERANCE
 
 
-def test_long_audio_at_the_published_size():
+def test_long_audio_at_the_published_size(engine):
     audio = speech("llvc", 1, 32005)
-    assert relative_error(stream(GOLDEN["llvc"].model, audio, slices=208), GOLDEN["llvc"].arrays["offline"][None]) < (
-        TOLERANCE
-    )
+    assert relative_error(
+        stream(engine, GOLDEN["llvc"].model, audio, slices=208), GOLDEN["llvc"].arrays["offline"][None]
+    ) < (TOLERANCE)
 
 
-def test_one_sample_at_a_time():
+def test_one_sample_at_a_time(engine):
     audio = speech("small", 3, 1300)
-    streamed = stream(GOLDEN["small"].model, audio, slices=1)
+    streamed = stream(engine, GOLDEN["small"].model, audio, slices=1)
     assert relative_error(streamed, offline(GOLDEN["small"].model, audio)) < TOLERANCE
 
 
@@ -71,9 +72,9 @@ def test_one_sample_at_a_time():
     chunk_factor=st.sampled_from([1, 2, 4, 8]),
     slices=st.lists(st.integers(0, 700), max_size=12),
 )
-def test_any_slices(name, batch_size, chunk_factor, slices):
+def test_any_slices(engine, name, batch_size, chunk_factor, slices):
     audio = speech(name, batch_size, sum(slices))
-    streamed = stream(GOLDEN[name].model, audio, slices or [0], chunk_factor)
+    streamed = stream(engine, GOLDEN[name].model, audio, slices or [0], chunk_factor)
     assert relative_error(streamed, offline(GOLDEN[name].model, audio)) < TOLERANCE
 
 
@@ -83,12 +84,12 @@ def test_any_slices(name, batch_size, chunk_factor, slices):
     segments=st.lists(st.tuples(st.integers(0, 900), st.lists(st.booleans(), min_size=3, max_size=3)), max_size=4),
     end=st.integers(1, 900),
 )
-def test_restarted_streams_begin_anew_and_the_others_do_not_notice(name, chunk_factor, segments, end):
+def test_restarted_streams_begin_anew_and_the_others_do_not_notice(engine, name, chunk_factor, segments, end):
     model = GOLDEN[name].model
     total = sum(length for length, _ in segments) + end
     audio = speech(name, 3, total)
     starts = [[0], [0], [0]]  # of each stream, in samples
-    with LLVCStream(model, chunk_factor, batch_size=3) as s:
+    with ChunkedStream(engine(model, chunk_factor, batch_size=3)) as s:
         outputs, position = [], 0
         for length, mask in segments:
             outputs.append(s.push(audio[:, position : position + length]))
@@ -110,9 +111,9 @@ def test_restarted_streams_begin_anew_and_the_others_do_not_notice(name, chunk_f
     assert s.latency == chunk_factor * 208 + 2 * model.config.lookahead_len
 
 
-def test_a_restarted_stream_owes_silence_for_the_time_before():
+def test_a_restarted_stream_owes_silence_for_the_time_before(engine):
     audio = speech("small", 2, 1000)
-    with LLVCStream(GOLDEN["small"].model, batch_size=2) as s:
+    with ChunkedStream(engine(GOLDEN["small"].model, batch_size=2)) as s:
         before = s.push(audio[:, :500])
         s.reset([False, True])
         after = torch.cat((s.push(audio[:, 500:]), s.flush()), dim=1)
@@ -120,21 +121,21 @@ def test_a_restarted_stream_owes_silence_for_the_time_before():
     assert owed > 0 and not after[1, :owed].any() and after[0, :owed].any()
 
 
-def test_flush_begins_anew():
+def test_flush_begins_anew(engine):
     audio = speech("small", 2, 700)
-    with LLVCStream(GOLDEN["small"].model, batch_size=2) as s:
+    with ChunkedStream(engine(GOLDEN["small"].model, batch_size=2)) as s:
         first = torch.cat((s.push(audio), s.flush()), dim=1)
         assert s.flush().shape == (2, 0)
         assert torch.equal(torch.cat((s.push(audio), s.flush()), dim=1), first)
 
 
 @pytest.mark.parametrize("chunk_factor, wait_ms, latency_ms", [(1, 14, 15), (2, 27, 28), (4, 53, 54)])
-def test_latency_of_the_identity_network(chunk_factor, wait_ms, latency_ms):
+def test_latency_of_the_identity_network(engine, chunk_factor, wait_ms, latency_ms):
     model = make_passthrough(LLVC(**GOLDEN["llvc"].params))
     length = 3 * 208 * chunk_factor
     audio = torch.rand(1, length) - 0.5
     waits, heard = [], []
-    with LLVCStream(model, chunk_factor) as s:
+    with ChunkedStream(engine(model, chunk_factor)) as s:
         assert 1000 * s.latency / 16000 == latency_ms
         for k in range(length):
             ready = s.push(audio[:, k : k + 1])
@@ -147,9 +148,9 @@ def test_latency_of_the_identity_network(chunk_factor, wait_ms, latency_ms):
 
 
 @pytest.mark.parametrize("chunk_factor", [1, 2])
-def test_no_sample_depends_on_input_beyond_the_latency(chunk_factor):
+def test_no_sample_depends_on_input_beyond_the_latency(engine, chunk_factor):
     model = GOLDEN["small"].model
-    with LLVCStream(model, chunk_factor) as s:
+    with ChunkedStream(engine(model, chunk_factor)) as s:
         latency = s.latency
     audio = speech("small", 1, 2000).clone().requires_grad_()
     output = model(audio[:, None])[0, 0]
@@ -159,26 +160,26 @@ def test_no_sample_depends_on_input_beyond_the_latency(chunk_factor):
         assert k <= last <= k + latency
 
 
-def tensors(s):
-    return [*s.engine._state, s.engine._fresh, s._pending, s._ready]
+def held(s):
+    return held_bytes(s.engine) + sum(tensor.untyped_storage().nbytes() for tensor in (s._pending, s._ready))
 
 
-def test_memory_does_not_grow():
+def test_memory_does_not_grow(engine):
     params = {**GOLDEN["small"].params, "enc_dim": 16, "dec_dim": 8, "num_enc_layers": 2}
-    with LLVCStream(LLVC(**params), batch_size=2) as s:
+    with ChunkedStream(engine(LLVC(**params), batch_size=2)) as s:
         sizes = set()
         for _ in range(2000):
             s.push(torch.rand(2, 208) - 0.5)
-            sizes.add(tuple(tensor.untyped_storage().nbytes() for tensor in tensors(s)))
+            sizes.add(held(s))
     assert len(sizes) == 2  # before the first chunk is complete, and ever after
 
 
-def test_a_long_push_leaves_nothing_behind():
-    with LLVCStream(GOLDEN["small"].model) as s:
+def test_a_long_push_leaves_nothing_behind(engine):
+    with ChunkedStream(engine(GOLDEN["small"].model)) as s:
         s.push(speech("small", 1, 208 + 16))
-        usual = sum(tensor.untyped_storage().nbytes() for tensor in tensors(s))
+        usual = held(s)
         s.push(speech("small", 1, 208 * 20))
-        assert sum(tensor.untyped_storage().nbytes() for tensor in tensors(s)) == usual
+        assert held(s) == usual
 
 
 def test_the_prenet_sees_each_sample_once():
@@ -189,16 +190,16 @@ def test_the_prenet_sees_each_sample_once():
         seen.append(inputs[0].shape[-1])
 
     model.convnet_pre.register_forward_hook(hook)
-    stream(model, speech("small", 1, 208 * 4), slices=208)
+    stream(ENGINES["torch"], model, speech("small", 1, 208 * 4), slices=208)
     assert sum(seen) == 208 * 4 + 2 * 16  # and the silence before and after
 
 
-def test_wrong_calls():
+def test_wrong_calls(engine):
     model = GOLDEN["small"].model
     for arguments in ({"chunk_factor": 0}, {"chunk_factor": 1.5}, {"batch_size": -1}, {"batch_size": True}):
         with pytest.raises(ValueError, match=f"{next(iter(arguments))} must be a positive integer"):
-            LLVCStream(model, **arguments)
-    with LLVCStream(model, batch_size=2) as s:
+            ChunkedStream(engine(model, **arguments))
+    with ChunkedStream(engine(model, batch_size=2)) as s:
         for shape in ((2,), (1, 10), (2, 1, 10)):
             with pytest.raises(ValueError, match=r"samples must have the shape \[2, any length\]"):
                 s.push(torch.zeros(shape))
@@ -217,17 +218,17 @@ def test_wrong_calls():
     s.close()
     model = load_golden("small").model.train()
     with pytest.raises(ValueError, match="training mode"):
-        LLVCStream(model)
+        ChunkedStream(engine(model))
 
 
-def test_no_graph_is_kept_of_input_that_wants_gradients():
-    with LLVCStream(GOLDEN["small"].model) as s:
+def test_no_graph_is_kept_of_input_that_wants_gradients(engine):
+    with ChunkedStream(engine(GOLDEN["small"].model)) as s:
         s.push(torch.zeros(1, 100, requires_grad=True))
         assert not s._pending.requires_grad
 
 
-def test_output_may_be_changed_in_place():
-    with LLVCStream(GOLDEN["small"].model) as s:
+def test_output_may_be_changed_in_place(engine):
+    with ChunkedStream(engine(GOLDEN["small"].model)) as s:
         ready = s.push(torch.zeros(1, 300))
         ready *= 2
         assert ready.shape == (1, 208)

@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Writes a voice as an ONNX file, a streaming step with explicit state: python -m demo.export -o llvc.onnx
+
+onnx_llvc/graph.py says what goes in and out; examples/ has programs in Python and JavaScript that need no more than
+the file and ONNX Runtime. The file's metadata holds all that they have to know.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import onnx
+
+from onnx_llvc.graph import build
+from reference.errors import LLVCError
+from reference.fold import fold
+
+from .cli import BUNDLED_CHECKPOINT, DEFAULT_CHECKPOINT, DEFAULT_CONFIG, Parser, count, exit_code, load, locate
+from .files import replacing
+
+CODE_LICENCE = "Apache-2.0"
+
+
+class ExportError(LLVCError):
+    """A network that cannot be exported."""
+
+
+def metadata(model, chunk_factor, state, sample_rate, checkpoint):
+    """What a program has to know of the file, as texts: numbers in samples where nothing else is said.
+
+    `state` {name: shape}; `checkpoint` the path of the weights' file.
+    """
+    config = model.config
+    return {
+        "sample_rate": str(sample_rate),
+        "hop_length": str(config.L),
+        "chunk_factor": str(chunk_factor),
+        "chunk_length": str(chunk_factor * config.chunk_len),
+        "chunk_frames": str(chunk_factor * config.dec_chunk_size),
+        "lookahead_length": str(config.lookahead_len),
+        "state": json.dumps(state),
+        "state_at_start": "0",
+        "model_params": json.dumps(asdict(config)),
+        "checkpoint": Path(checkpoint).name,
+        "checkpoint_sha256": hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest(),
+        "licence": f"code: {CODE_LICENCE}; weights: that of their checkpoint",
+    }
+
+
+def export(model, chunk_factor, sample_rate, checkpoint):
+    """The ModelProto of a step of chunk_factor decoder windows, with its metadata. ExportError if it is too large."""
+    try:
+        proto = build(fold(model), model.config, chunk_factor)
+    except (ValueError, onnx.checker.ValidationError) as error:  # more than the 2 GB of a protobuf
+        raise ExportError(f"{checkpoint}: cannot be written as one ONNX file ({error})") from None
+    state = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in proto.graph.input
+        if value.name not in ("samples", "valid")
+    }
+    onnx.helper.set_model_props(proto, metadata(model, chunk_factor, state, sample_rate, checkpoint))
+    return proto
+
+
+def parse_args(argv=None):
+    """Parses the command line; ends the program with one line and code 2 if it is wrong."""
+    parser = Parser(
+        prog="demo.export",
+        description="Write a voice as an ONNX file: a streaming step with explicit state.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("-p", "--checkpoint_path", default=DEFAULT_CHECKPOINT, metavar="FILE", help="weights of the voice")
+    add("-c", "--config_path", default=DEFAULT_CONFIG, metavar="FILE", help="configuration that the weights belong to")
+    add("-o", "--output_file", default="llvc.onnx", metavar="FILE", help="where the result goes")
+    add("-n", "--chunk_factor", type=count(1), default=1, metavar="N", help="chunk, in units of 13 ms")
+    return parser.parse_args(argv)
+
+
+def run(args):
+    """Does what the options say; returns the exit code. LLVCError if nothing could be done."""
+    if Path(args.output_file).suffix.lower() != ".onnx":
+        raise ExportError(f"{args.output_file}: an ONNX file is written; give it a name that ends in .onnx")
+    for name in ("checkpoint_path", "config_path"):
+        setattr(args, name, locate(getattr(args, name)))
+    model, sample_rate = load(args)
+    checkpoint = args.checkpoint_path if Path(args.checkpoint_path).exists() else BUNDLED_CHECKPOINT
+    proto = export(model, args.chunk_factor, sample_rate, checkpoint)
+    with replacing(args.output_file) as temporary:
+        temporary.write_bytes(proto.SerializeToString())
+    print(f"written: {args.output_file}")
+    return 0
+
+
+def main(argv=None):
+    """Exports with these arguments, the command line's by default; returns the exit code."""
+    return exit_code(lambda: run(parse_args(argv)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0

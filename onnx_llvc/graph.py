@@ -1,0 +1,324 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""One streaming step of the network as an ONNX graph, of standard operators.
+
+Inputs: `samples`, a chunk and the lookahead behind it, and `valid`, [frames, 1], 1 for each frame of the chunk that is
+there, 0 for those behind the end of the signal. Output: `audio`, the chunk. All state is history, the last rows of
+something, and zero at the start of a stream. It comes as inputs NAME, [rows, width] where nothing else is said:
+
+    past        the samples before the chunk, [samples]
+    begun       1 for those that the stream had, 0 for those before its start; for a prenet only
+    encoder_I   input of encoder layer I, its context of 2 * 2**I frames
+    self_I      keys and values of decoder layer I's own frames, dec_buf_len of them; without positions and biases
+    cross_I     the same of the memory's frames
+    synthesis   what frames add to the samples of those behind them, out_buf_len of them
+
+and goes out as NAME_next, of the same shape, to be given to the next step. A graph for an engine that holds histories
+in place (`build(..., in_place=True)`) gives only the frames that are new, NAME_new, and takes instead of `samples` and
+`past` the whole `window` [1, 1, past samples, chunk and lookahead], and `begun` for all of it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from reference.config import ENCODER_KERNEL_SIZE, NUM_HEADS
+
+OPSET = 18
+IR_VERSION = 9
+EPSILON = 1e-5  # of all norms
+LEAKY_SLOPE = 0.01
+
+
+@dataclass(frozen=True)
+class History:
+    """State that is the last `rows` rows, each `width` wide, of what a step adds `frames` rows to."""
+
+    name: str
+    rows: int
+    width: int
+
+
+def past_samples(config):
+    """Samples before a chunk that its frames depend on: the prenet's receptive field, and one lookahead."""
+    prenet = config.convnet_config
+    contexts = zip(prenet.kernel_sizes, prenet.dilations, strict=True) if prenet.convnet_prenet else ()
+    return sum((kernel - 1) * dilation for kernel, dilation in contexts) + config.lookahead_len
+
+
+def histories(config):
+    """All histories of frames, in the order of the graph's inputs."""
+    encoder = [
+        History(f"encoder_{i}", (ENCODER_KERNEL_SIZE - 1) * 2**i, config.enc_dim) for i in range(config.num_enc_layers)
+    ]
+    decoder = [
+        History(f"{which}_{i}", config.dec_buf_len, 2 * config.dec_dim)
+        for i in range(config.num_dec_layers)
+        for which in ("self", "cross")
+    ]
+    return [*encoder, *decoder, History("synthesis", config.out_buf_len, (config.out_buf_len + 1) * config.L)]
+
+
+def build(network, config, chunk_factor, in_place=False):
+    """The ModelProto of a step of chunk_factor decoder windows, for a FoldedNetwork and its LLVCConfig."""
+    return _Step(network, config, chunk_factor, in_place).model
+
+
+class _Step:
+    def __init__(self, network, config, chunk_factor, in_place):
+        self.config, self.windows, self.in_place = config, chunk_factor, in_place
+        self.frames = chunk_factor * config.dec_chunk_size
+        self.histories = {history.name: history for history in histories(config)}
+        self._nodes, self._inputs, self._outputs, self._constants = [], [], [], {}
+        self._names = {}  # of what goes out
+
+        window, begun = self._window()
+        self.valid = self._input("valid", [self.frames, 1])
+        features = self._features(self._prenet(network.prenet, window, begun), network.in_conv)
+        e = features
+        for i, layer in enumerate(network.encoder):
+            e = self._encoder_layer(layer, i, e)
+        labelled = self._op("Mul", e, network.label) if not config.proj or config.skip_connection else None
+        x, memory = self._projections(network.projection, e, labelled)
+        for i, layer in enumerate(network.decoder):
+            x = self._decoder_layer(layer, i, x, memory)
+        mask = self._mask(network.mask, x)
+        if config.skip_connection:
+            mask = self._op("Add", labelled, mask)
+        self._synthesis(network.out_conv, self._op("Mul", features, mask))
+        self.model = self._finished()
+
+    # The graph's parts.
+
+    def _window(self):
+        """The samples that the chunk depends on, [1, 1, N], and where the stream had begun."""
+        config, past = self.config, past_samples(self.config)
+        chunk_len = self.frames * config.L
+        length = past + chunk_len + config.lookahead_len
+        if self.in_place:
+            window = self._input("window", [1, 1, length])
+            return window, self._input("begun", [1, 1, length]) if config.convnet_config.convnet_prenet else None
+        samples = self._input("samples", [chunk_len + config.lookahead_len])
+        window = self._follow("past", past, samples, chunk_len)
+        begun = None
+        if config.convnet_config.convnet_prenet:
+            # Silence as long as the lookahead belongs to every stream.
+            silence = np.zeros(length, np.float32)
+            silence[past - config.lookahead_len :] = 1
+            begun = self._follow("begun", past, np.ones(chunk_len + config.lookahead_len, np.float32), chunk_len)
+            begun = self._op("Reshape", self._op("Max", begun, silence), self._ints(1, 1, length))
+        return self._op("Reshape", window, self._ints(1, 1, length)), begun
+
+    def _follow(self, name, past, new, chunk_len):
+        """A history of `past` samples and what is new behind it; puts out what is the past of the next chunk."""
+        if not past:
+            return new
+        joined = self._op("Concat", self._input(name, [past]), new, axis=0)
+        self._output(f"{name}_next", self._slice(joined, chunk_len, chunk_len + past), [past])
+        return joined
+
+    def _prenet(self, blocks, window, begun):
+        """All samples that frames see, [1, 1, N]; the receptive field at the left is of no use any more."""
+        config, x, channels = self.config.convnet_config, window, 1
+        for block in blocks:
+            out_channels, _, kernel = block.weights[0].shape
+            convolved = [
+                self._op(
+                    "Conv",
+                    x,
+                    weight,
+                    bias,
+                    dilations=[block.dilation],
+                    pads=[(kernel - 1) * block.dilation, 0],
+                    kernel_shape=[kernel],
+                )
+                for weight, bias in zip(block.weights, block.biases, strict=True)
+            ]
+            if config.use_residual_blocks:
+                residual = self._op("Mul", self._op("Tanh", convolved[0]), self._op("Sigmoid", convolved[1]))
+                y = self._op("Add", self._with_channels(x, channels, out_channels), residual)
+            else:
+                y = self._op("LeakyRelu", convolved[0], alpha=LEAKY_SLOPE)
+            if config.combine_residuals in ("add", "multiply"):
+                y = self._op("Add" if config.combine_residuals == "add" else "Mul", x, y)
+            # Before the start of the stream every block's context is zero.
+            x, channels = self._op("Mul", y, begun), out_channels
+        if blocks and config.skip_connection in ("add", "multiply"):
+            x = self._op("Add" if config.skip_connection == "add" else "Mul", window, x)
+        return x
+
+    def _with_channels(self, x, channels, wanted):
+        """x with channels of zeros added, or its last ones dropped."""
+        if channels > wanted:
+            return self._slice(x, 0, wanted, axis=1)
+        if channels < wanted:
+            return self._op("Pad", x, self._ints(0, 0, 0, 0, wanted - channels, 0))
+        return x
+
+    def _features(self, x, weight):
+        """ReLU of in_conv, [frames, enc_dim]."""
+        L, lookahead = self.config.L, self.config.lookahead_len
+        hops = self.frames + 2 * lookahead // L
+        start = past_samples(self.config) - lookahead
+        x = self._slice(x, start, start + hops * L, axis=2) if start else x
+        x = self._op("Reshape", x, self._ints(hops, L))
+        if lookahead:
+            x = self._op("Concat", *(self._slice(x, k, k + self.frames) for k in range(hops - self.frames + 1)), axis=1)
+        return self._op("Relu", self._op("MatMul", x, weight))
+
+    def _encoder_layer(self, layer, i, x):
+        dilation, frames = 2**i, self.frames
+        past = self._past(f"encoder_{i}")
+        if dilation < frames:  # some taps lie in the chunk
+            past = self._op("Concat", past, x, axis=0)
+        taps = [self._slice(past, k * dilation, k * dilation + frames) for k in range(ENCODER_KERNEL_SIZE - 1)] + [x]
+        taps = [self._op("Mul", tap, weight) for tap, weight in zip(taps, layer.taps, strict=True)]
+        y = self._op("Add", self._op("Add", taps[0], taps[1]), self._op("Add", taps[2], layer.bias))
+        y = self._op("Relu", self._norm(y, layer.norm1))
+        y = self._norm(self._op("Gemm", y, layer.pointwise, layer.pointwise_bias), layer.norm2)
+        joined = past if dilation < frames else None
+        self._advance(f"encoder_{i}", x, joined)
+        return self._op("Add", x, self._op("Relu", y))
+
+    def _projections(self, projection, e, labelled):
+        """(target, memory), [frames, dec_dim] each; frames behind the end count as zeros."""
+        if projection is None:
+            return [self._op("Mul", x, self.valid) for x in (labelled, e)]
+        weights, biases = projection
+        _, k, dim = weights.shape
+        x = self._op("Reshape", e, self._ints(1, self.frames, k, dim))
+        x = self._op("ReduceSum", self._op("Mul", x, weights[:, None]), self._ints(2), keepdims=0)
+        x = self._op("Mul", self._op("Relu", self._op("Add", x, biases[:, None])), self.valid)
+        memory, target = self._op("Split", x, outputs=2, axis=0, num_outputs=2)
+        return [self._op("Reshape", x, self._ints(self.frames, dim)) for x in (target, memory)]
+
+    def _decoder_layer(self, layer, i, x, memory):
+        """x and memory [frames, dec_dim] -> [frames, dec_dim]."""
+        dim = self.config.dec_dim
+        attention = layer.self_attention
+        # Queries, keys and values of the same frames: one product.
+        weight = np.concatenate((attention.query, attention.key_value), axis=1)
+        bias = np.pad(np.tile(attention.query_bias, (self.windows, 1)), ((0, 0), (0, 2 * dim)))
+        query, key_value = self._op(
+            "Split", self._op("Gemm", x, weight, bias), self._ints(dim, 2 * dim), outputs=2, axis=1
+        )
+        y = self._attend(attention, f"self_{i}", query, key_value)
+        x = self._norm(self._op("Add", x, y), layer.norms[0])
+        attention = layer.cross_attention
+        query = self._op("Gemm", x, attention.query, np.tile(attention.query_bias, (self.windows, 1)))
+        y = self._attend(attention, f"cross_{i}", query, self._op("MatMul", memory, attention.key_value))
+        x = self._norm(self._op("Add", x, y), layer.norms[1])
+        weight1, bias1, weight2, bias2 = layer.feed_forward
+        y = self._op("Gemm", self._op("Relu", self._op("Gemm", x, weight1, bias1)), weight2, bias2)
+        return self._norm(self._op("Add", x, y), layer.norms[2])
+
+    def _attend(self, attention, name, query, key_value):
+        """The attention's output and its positions, [frames, dec_dim]."""
+        past_len, chunk, dim = self.config.dec_buf_len, self.config.dec_chunk_size, self.config.dec_dim
+        keys = past_len + chunk
+        joined = self._op("Concat", self._past(name), key_value, axis=0)
+        self._advance(name, key_value, joined)
+        if self.windows > 1:
+            rows = np.arange(self.windows)[:, None] * chunk + np.arange(keys)
+            joined = self._op("Gather", joined, self._ints(*rows.flatten()), axis=0)
+        joined = self._op("Reshape", joined, self._ints(self.windows, keys, 2 * dim))
+        if attention.key_value_positions is not None:
+            joined = self._op("Add", joined, attention.key_value_positions)
+        key, value = self._op("Split", joined, outputs=2, axis=2, num_outputs=2)
+        query, key, value = (
+            self._op("Transpose", self._op("Reshape", x, self._ints(self.windows, rows, NUM_HEADS, -1)), perm=perm)
+            for x, rows, perm in ((query, chunk, (0, 2, 1, 3)), (key, keys, (0, 2, 3, 1)), (value, keys, (0, 2, 1, 3)))
+        )
+        scores = self._op("Softmax", self._op("MatMul", query, key), axis=-1)
+        y = self._op("Transpose", self._op("MatMul", scores, value), perm=(0, 2, 1, 3))
+        y = self._op("Reshape", y, self._ints(self.frames, dim))
+        return self._op("Gemm", y, attention.out, np.tile(attention.out_bias, (self.windows, 1)))
+
+    def _mask(self, projection, x):
+        """The decoder's part of the mask, [frames, enc_dim]."""
+        if projection is None:
+            return x
+        weight, bias = projection
+        x = self._op("Reshape", x, self._ints(self.frames, 1, -1))
+        x = self._op("Relu", self._op("Add", self._op("Mul", x, weight), bias))
+        return self._op("Reshape", x, self._ints(self.frames, self.config.enc_dim))
+
+    def _synthesis(self, out_conv, x):
+        """out_conv of masked features x, as pieces of L samples that overlap those of the frames before."""
+        L, past_len = self.config.L, self.config.out_buf_len
+        pieces = past_len + 1
+        x = self._op("MatMul", x, out_conv)
+        joined = self._op("Concat", self._past("synthesis"), x, axis=0)
+        self._advance("synthesis", x, joined)
+        piece = np.arange(pieces)
+        rows = (np.arange(self.frames)[:, None] + past_len - piece) * pieces + piece
+        x = self._op("Reshape", joined, self._ints(-1, L))
+        x = self._op("Reshape", self._op("Gather", x, self._ints(*rows.flatten()), axis=0), self._ints(-1, pieces, L))
+        x = self._op("Tanh", self._op("ReduceSum", x, self._ints(1), keepdims=0))
+        self._output("audio", self._op("Reshape", x, self._ints(-1)), [self.frames * L])
+
+    # Histories.
+
+    def _past(self, name):
+        history = self.histories[name]
+        return self._input(name, [history.rows, history.width])
+
+    def _advance(self, name, new, joined):
+        """Puts out what follows `name` when the rows `new` come; `joined` is past and new, if it is at hand."""
+        history = self.histories[name]
+        if self.in_place:
+            self._output(f"{name}_new", new, [self.frames, history.width])
+            return
+        if joined is None:
+            joined = self._op("Concat", name, new, axis=0)
+        self._output(
+            f"{name}_next", self._slice(joined, self.frames, self.frames + history.rows), [history.rows, history.width]
+        )
+
+    # Nodes.
+
+    def _op(self, kind, *inputs, outputs=1, **attributes):
+        """A node; arrays among its inputs become constants. Its output's name, or their names."""
+        names = [f"{kind.lower()}_{len(self._nodes)}_{k}" for k in range(outputs)]
+        inputs = [x if isinstance(x, str) else self._constant(x) for x in inputs]
+        self._nodes.append(helper.make_node(kind, inputs, names, name=names[0], **attributes))
+        return names[0] if outputs == 1 else names
+
+    def _norm(self, x, norm):
+        return self._op("LayerNormalization", x, *norm, epsilon=EPSILON)
+
+    def _slice(self, x, start, stop, axis=0):
+        return self._op("Slice", x, self._ints(start), self._ints(stop), self._ints(axis))
+
+    def _ints(self, *values):
+        return np.array(values, np.int64)
+
+    def _constant(self, array):
+        """The name of a constant; equal ones are one."""
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = numpy_helper.from_array(
+                np.ascontiguousarray(array), f"constant_{len(self._constants)}"
+            )
+        return self._constants[key].name
+
+    def _input(self, name, shape):
+        self._inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        return name
+
+    def _output(self, name, x, shape):
+        self._names[x] = name
+        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+
+    def _finished(self):
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                names[:] = [self._names.get(name, name) for name in names]
+        graph = helper.make_graph(self._nodes, "llvc", self._inputs, self._outputs, list(self._constants.values()))
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        onnx.checker.check_model(model, full_check=True)
+        return model
