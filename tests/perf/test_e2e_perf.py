@@ -23,12 +23,13 @@ from ttnn_llvc import TtLLVC
 FLOOR_RTF = 0.3
 FLOOR_LATENCY_MS = 100.0
 
-# Ours, by board: 'single' is one stream at n = 1.
-MAX_RTF_SINGLE = {"N150": 0.10, "N300": 0.10}
-MAX_LATENCY_SINGLE_MS = {"N150": 17.0, "N300": 17.0}
-MAX_RTF_TEN_STREAMS = {"N150": 0.3, "N300": 0.3}
-MAX_RTF_MANY_STREAMS = {"N150": 1.0, "N300": 1.0}  # 32 and 64 on one chip: they must keep up
-MAX_RTF_OFFLINE = {"N150": 0.3, "N300": 0.3}
+# Ours, by board, for the fused kernels: 'single' is one stream at n = 1. Predicted (tools/cost_model.py), and not yet
+# measured on a card.
+MAX_RTF_SINGLE = {"N150": 0.03, "N300": 0.03}
+MAX_LATENCY_SINGLE_MS = {"N150": 15.5, "N300": 15.5}
+MAX_RTF_TEN_STREAMS = {"N150": 0.1, "N300": 0.1}
+MAX_RTF_MANY_STREAMS = {"N150": 1.0, "N300": 1.0}  # 32 to 100 on one chip: they must keep up
+MAX_RTF_OFFLINE = {"N150": 0.1, "N300": 0.1}
 MAX_PREPARATION_S = {"N150": 120.0, "N300": 120.0}  # compilation of all kernels from an empty cache among it
 MAX_DRIFT = 1.1  # median of the last minute / of the first one
 
@@ -103,7 +104,7 @@ def test_long_chunks(device, milliseconds, tabulate_speed):
 @on_device
 @pytest.mark.parametrize("mode", ["latency", "throughput"])
 @pytest.mark.parametrize("chunk_factor", [1, 2, 4])
-@pytest.mark.parametrize("batch_size", [10, 32, 64])
+@pytest.mark.parametrize("batch_size", [10, 32, 64, 100])
 def test_concurrent_streams(device, chunk_factor, batch_size, mode, tabulate_speed):
     ceiling = (MAX_RTF_TEN_STREAMS if batch_size <= 10 else MAX_RTF_MANY_STREAMS)[board()]
     figures, _, _ = timed(device, chunk_factor, batch_size, mode, mode, tabulate_speed, ceiling)
