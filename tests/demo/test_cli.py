@@ -337,6 +337,7 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path, small):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a runner in the background ignores it
     )
     deadline = time.monotonic() + 100
     while not list(out.glob("*.wav")) and time.monotonic() < deadline:

@@ -65,7 +65,7 @@ def report(folders, tmp_path_factory):
 def test_every_figure_is_there_and_says_where_it_comes_from(report):
     code, folder, figures = report
     assert code == MISSED  # no WER is below 0
-    assert figures["backend"] == "cpu" and figures["device"] == "CPU, 1 threads"
+    assert figures["backend"] == "cpu" and figures["device"] == "CPU, 1 thread"
     assert torch.__version__.startswith(figures["versions"]["torch"]) and figures["date"].startswith("20")
     assert figures["checkpoint"] == BUNDLED_CHECKPOINT.name
     assert [mode["mode"] for mode in figures["modes"]] == ["offline", "stream n=1", "stream n=3"]
