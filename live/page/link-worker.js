@@ -6,7 +6,7 @@
 // from one audio worklet and converted ones go to the other, each with the input that it belongs to.
 
 const PING_S = 1;
-const DEAD_S = 3; // a server that said nothing for so long, and was to end the stream
+const DEAD_S = 10; // a server that said nothing for so long, and was to end the stream
 const MAX_RECORDING_S = 30 * 60;
 
 let capture, playback;
