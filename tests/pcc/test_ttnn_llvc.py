@@ -158,7 +158,7 @@ FUSED_REFUSE = {
     "small_causal_blocks": "a prenet without residual blocks",
     "options_no_proj": "L 8 ",
     "options_prenet_channels": "a prenet",
-    "options_prenet_add": "a prenet",
+    "options_prenet_add": "combine_residuals add",
     "readme_defaults": "L 8 ",
 }
 

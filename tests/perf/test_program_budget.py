@@ -183,6 +183,8 @@ def test_no_planned_server_is_too_large_for_an_n150(device, make_network):
     if network.kernels == "stock":  # the fused kernels hold most of L1 whatever the number of streams
         assert plan.needs("L1") < plan.free["L1"] / 2
     before = allocated(device)
-    with pytest.raises(ValueError, match="too little (L1 and )?DRAM for 100000 streams .* of .* MiB free.*; take fewer"):
+    with pytest.raises(
+        ValueError, match="too little (L1 and )?DRAM for 100000 streams .* of .* MiB free.*; take fewer"
+    ):
         network.serve(100000)
     assert allocated(device) == before
