@@ -57,6 +57,15 @@ def programs(device, run):
     return result, [name.split("::")[-1] for name in calls if name.endswith("Operation")], usage.peak_total
 
 
+def open_planned(tt_model, chunk_factor, batch_size):
+    """(an engine, its plan, bytes per bank that were taken before it, bytes that it took by memory)."""
+    device = tt_model.device
+    plan, before = tt_model.plan(chunk_factor, batch_size), allocated(device)
+    engine = tt_model.engine(chunk_factor, batch_size)
+    taken = (after - then for then, after in zip(before, allocated(device), strict=True))
+    return engine, plan, before, dict(zip(MEMORIES, taken, strict=True))
+
+
 @pytest.fixture(autouse=True)
 def counted_only(device, rung):
     """Nothing here looks at values: the mock device need not compute them."""
@@ -69,9 +78,8 @@ def counted_only(device, rung):
 def test_stock_programs_and_memory(device, case, tabulate_programs):
     name, chunk_factor, batch_size = case
     tt_model = TtLLVC.from_reference(device, golden(name).model, "stock")
-    plan, before = tt_model.plan(chunk_factor, batch_size), allocated(device)
-    engine, network = tt_model.engine(chunk_factor, batch_size), tt_model.network
-    taken = dict(zip(MEMORIES, (b - a for a, b in zip(before, allocated(device), strict=True)), strict=True))
+    network = tt_model.network
+    engine, plan, before, taken = open_planned(tt_model, chunk_factor, batch_size)
     ops, state, buffers = engine.streams.ops, engine.streams.state, engine.runner.buffers[0]
 
     engine.runner.release_trace()  # what follows runs beside it
@@ -109,9 +117,7 @@ def test_stock_programs_and_memory(device, case, tabulate_programs):
 def test_fused_program_and_memory(device, case, tabulate_programs):
     name, chunk_factor, batch_size = case
     tt_model = TtLLVC.from_reference(device, golden(name).model, "fused")
-    plan, before = tt_model.plan(chunk_factor, batch_size), allocated(device)
-    engine = tt_model.engine(chunk_factor, batch_size)
-    taken = dict(zip(MEMORIES, (b - a for a, b in zip(before, allocated(device), strict=True)), strict=True))
+    engine, plan, before, taken = open_planned(tt_model, chunk_factor, batch_size)
     engine.runner.release_trace()
     _, names, peak = programs(device, lambda: engine.streams(engine.runner.buffers[0]))
     layout = engine.streams.layout
