@@ -15,8 +15,7 @@ from streaming.engine import ChunkEngine
 from streaming.server import StreamServer
 from streaming.stream import ChunkedStream
 from tt.errors import DeviceMemoryError, UnsupportedOption
-from tt.fused.layout import why_not
-from tt.fused.network import FusedNetwork
+from tt.fused.network import FusedNetwork, why_not
 from tt.memory import memory_errors
 from tt.runner import MODES, ChunkRunner, release_traces
 from tt.stock.network import StockNetwork
@@ -55,7 +54,7 @@ class TtLLVC:
             raise ValueError(f"kernels must be one of {', '.join(KERNELS)}, not {kernels!r}")
         if model.training:
             raise ValueError("the network is in training mode; call model.eval() first")
-        self.why = why_not(model) if kernels == "auto" else None
+        self.why = why_not(device, model.config) if kernels == "auto" else None
         if kernels == "auto":
             kernels = "stock" if self.why else "fused"
         self.kernels = kernels
@@ -121,7 +120,7 @@ class TtLLVCEngine(ChunkEngine):
         self._places = deque()  # of the streams in the chunks under way
         release_traces(tt_model.device)
         with memory_errors(what):
-            self.streams = tt_model.network.open(chunk_factor, batch_size, mode)
+            self.streams = tt_model.network.open(chunk_factor, batch_size, mode, self.plan.place)
             self.runner = ChunkRunner(tt_model.device, self.streams, self.streams.buffers, mode)
         self.preparation = asdict(self.runner.preparation)
 

@@ -14,6 +14,7 @@ alike, which the softmax ignores, a value's goes through the attention into the 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from .config import NUM_HEADS
 
@@ -70,6 +71,21 @@ def grouped_weight(conv):
     return _array(conv.weight)[:, :, 0].reshape(conv.groups, -1).T
 
 
+def dense_projection(conv):
+    """A grouped pointwise convolution as a dense weight [out, in]."""
+    out_per_group, in_per_group = conv.out_channels // conv.groups, conv.in_channels // conv.groups
+    dense = torch.zeros(conv.groups, out_per_group, conv.groups, in_per_group)
+    group = torch.arange(conv.groups)
+    dense[group, :, group] = conv.weight[:, :, 0].detach().reshape(conv.groups, out_per_group, in_per_group)
+    return dense.reshape(conv.out_channels, conv.in_channels)
+
+
+def fold_prenet(model):
+    """The prenet of a reference LLVC in eval mode, a FoldedPrenetBlock per block; none without a prenet."""
+    blocks = model.convnet_pre.down_convs if model.config.convnet_config.convnet_prenet else ()
+    return [_prenet_block(block) for block in blocks]
+
+
 def fold(model):
     """The folded weights of a reference LLVC in eval mode; ValueError in training mode."""
     if model.training:
@@ -86,10 +102,9 @@ def fold(model):
         projection = weights, np.stack([_array(conv.bias) for conv in projections])
         conv = mask_gen.proj_d2e[0]
         mask = grouped_weight(conv), _array(conv.bias)[order].reshape(k, -1)
-    prenet = model.convnet_pre.down_convs if config.convnet_config.convnet_prenet else ()
     positions = _array(mask_gen.decoder.pos_enc.pe)[0] if config.use_pos_enc else None
     network = FoldedNetwork(
-        prenet=[_prenet_block(block) for block in prenet],
+        prenet=fold_prenet(model),
         in_conv=_array(model.in_conv[0].weight)[order, 0].T,
         encoder=[_encoder_layer(layer, order) for layer in mask_gen.encoder.dcc_layers],
         label=label,

@@ -13,7 +13,7 @@ from support.rung import DESCRIPTION, RUNG
 from support.rung3 import write_record
 
 from tt.errors import UnsupportedOption
-from tt.fused.layout import why_not
+from tt.fused.network import why_not
 
 PCC_HEAD = "block                  kernels configuration     n   B  worst PCC   max error      peak"
 PROGRAM_HEAD = "configuration     n   B  block       programs  L1 per core at most (B)  what"
@@ -50,7 +50,7 @@ def run_block(kernels):
     from support import fused_blocks, stock_blocks
 
     def run(device, a, block, chunks):
-        if kernels == "fused" and (reason := why_not(a.model)):
+        if kernels == "fused" and (reason := why_not(device, a.model.config)):
             pytest.skip(f"the fused kernels do not take {reason}")
         return (fused_blocks if kernels == "fused" else stock_blocks).run_block(device, a, block, chunks)
 

@@ -23,6 +23,7 @@ class MemoryPlan:
     working: dict  # while a chunk runs: activations, and in L1 the programs' circular buffers
     free: dict  # on the chip, the weights already there
     banks: dict
+    place: str  # the memory that the streams' state is in
 
     def needs(self, memory):
         """Bytes per bank."""
@@ -63,9 +64,9 @@ class Tally:
         """Bytes of a shard: it takes them of every core's L1, whichever cores have one."""
         self.held["L1"] += bytes_
 
-    def plan(self, working):
+    def plan(self, working, place):
         """The plan for what was added up and what a chunk takes while it runs, per bank by memory."""
-        return MemoryPlan(self.held, {**dict.fromkeys(MEMORIES, 0), **working}, self.free, self.banks)
+        return MemoryPlan(self.held, {**dict.fromkeys(MEMORIES, 0), **working}, self.free, self.banks, place)
 
 
 @contextmanager

@@ -4,12 +4,19 @@
 
 """What could go wrong in the fused kernels and nowhere else: rings that wrap, shared memory, rows of garbage."""
 
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import soundfile
 import torch
 import ttnn
 from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
+from support.golden import fill_by_rule
 
 from demo.cli import BUNDLED_CHECKPOINT
 from reference.checkpoint import load_model
@@ -18,6 +25,7 @@ from tt.fused.layout import GRID_WIDTH, KERNELS, TILE, cores_of, header_constant
 from tt.fused.network import FusedNetwork
 from ttnn_llvc import TtLLVC
 
+ROOT = Path(__file__).resolve().parents[2]
 CHUNK = 208
 FUSED_PCC = 0.9999
 WINDOW_PCC = 0.9997  # of single windows of three frames
@@ -87,6 +95,39 @@ def test_gates_are_shut_before_the_start(device, name):
     assert pcc(value, expected) >= WINDOW_PCC
 
 
+PRENETS = {
+    "of a row of three tiles": dict(kernel_sizes=(5, 9, 3), dilations=(4, 5, 1), combine_residuals="add"),
+    "of one block, of leaky ReLU": dict(kernel_sizes=(34,), dilations=(1,), use_residual_blocks=False),
+    "of many blocks, of leaky ReLU": dict(kernel_sizes=(3,) * 13, dilations=(1,) * 13, use_residual_blocks=False),
+}
+
+
+@on_device
+@pytest.mark.parametrize("prenet", PRENETS)
+def test_prenets_that_look_further_back(device, measure, prenet):
+    """58, 33 and 26 samples; a block alone more than a tile is wide."""
+    params = golden("small").params
+    options = {**params["convnet_config"], "out_channels": (1,) * len(PRENETS[prenet]["kernel_sizes"])}
+    model = fill_by_rule(LLVC(**{**params, "convnet_config": {**options, **PRENETS[prenet]}})).eval()
+    audio = speech("llvc", 1, 3 * CHUNK)
+    value, expected = run(fused(device, model), audio), offline(model, audio)
+    measure("network", (f"prenet {len(options['out_channels'])}", 1, 1), [value], [expected], FUSED_PCC)
+    assert pcc(value[:, :100], expected[:, :100]) >= WINDOW_PCC  # where its rows hold samples before the start
+
+
+@on_device
+def test_a_thousand_chunks(device, measure, rung):
+    """Thirteen seconds of speech in the bundled voice, as one stream."""
+    if rung == "mock":
+        pytest.skip("it is the kernels that a long stream could wear out")
+    model = load_model(BUNDLED_CHECKPOINT, golden("llvc").model.config)
+    speech_ = torch.from_numpy(soundfile.read(ROOT / "test_wavs" / "example.wav", dtype="float32")[0])
+    audio = speech_.repeat(2)[None, : 1000 * CHUNK]
+    value, expected = run(fused(device, model), audio), offline(model, audio)
+    parts = (signal.split(100 * CHUNK, dim=1) for signal in (value, expected))
+    measure("network, 1,000 chunks", ("demo voice", 1, 1), *parts, FUSED_PCC)
+
+
 @on_device
 def test_near_silence(device):
     """Too small for a correlation to mean much: the error in full scale counts."""
@@ -143,10 +184,48 @@ def test_whatever_stood_in_memory(device, rung):
     assert torch.equal(run(tt_model, audio), expected)
 
 
+ONE_CHUNK = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{root!r}, {root!r} + "/tests"]
+import ttnn
+from support.blocks import golden, speech
+from tt.fused import program
+from ttnn_llvc import DEVICE_PARAMS, TtLLVC
+program.KERNELS = Path({kernels!r})
+device = ttnn.open_device(device_id=0, **DEVICE_PARAMS)
+with TtLLVC.from_reference(device, golden("llvc").model, "fused").stream() as stream:
+    print("peak", float(stream.push(speech("llvc", 1, 300)).abs().max()))
+ttnn.close_device(device)
+"""
+
+
+@pytest.mark.fused
+def test_fused_kernels_are_compiled_again_where_a_header_alone_has_changed(rung, tmp_path):
+    """Compiled kernels are kept on disk: a process that finds those of the header as it was would be wrong."""
+    if rung not in ("simulator", "card"):
+        pytest.skip("nothing is compiled there")
+    kernels = shutil.copytree(KERNELS, tmp_path / "kernels")
+
+    def peak():
+        script = ONE_CHUNK.format(root=str(ROOT), kernels=str(kernels))
+        process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert process.returncode == 0, process.stderr
+        return float(re.search(r"peak (\S+)", process.stdout)[1])
+
+    first = peak()
+    header = kernels / "synthesis.h"
+    text = header.read_text()
+    assert text.count("(x + y)") == 1
+    header.write_text(text.replace("(x + y)", "(x * 0.0f)"))
+    assert first > 0 and peak() == 0
+
+
 def test_the_header_is_read_as_the_compiler_reads_it():
     """Worked out by hand for llvc."""
-    names = ["prenet_blocks", "prenet_skip", "layers", "decoder_layers", "enc_columns", "dec_columns", "frames"]
-    values = [12, 1, 8, 1, 16, 8, 13, 13, 4, 16, 2, 1, 1, 0, 15]
+    names = ["prenet_blocks", "prenet_gated", "prenet_combine", "prenet_skip", "prenet_columns", "prenet_bands"]
+    values = [12, 1, 0, 1, 1, 1, 8, 1, 16, 8, 13, 13, 4, 16, 2, 1, 1, 0, 15]
+    names += ["layers", "decoder_layers", "enc_columns", "dec_columns", "frames"]
     names += ["past", "overlap", "cores", "lanes", "rounds", "windows", "state_in_dram", "parts"]
     n = header_constants((KERNELS / "layout.h").read_text(), dict(zip(names, values, strict=True)))
     rings = [2, 2, 2, 3, 4, 6, 11, 21]  # windows: 2 * 2^i frames, and the window itself

@@ -4,12 +4,14 @@
 
 """The whole network on the device: streamed and offline, alone and in batches, from the first sample to the last."""
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 import ttnn
 from support.blocks import NETWORK_PCC, allocated, for_all_cases, golden, on_device, pcc, speech
+from support.golden import fill_by_rule
 
 from reference.checkpoint import CheckpointError
 from reference.llvc import LLVC
@@ -155,10 +157,9 @@ STOCK_REFUSES = {
     "small": "dec_dim: 32",
 }
 FUSED_REFUSE = {
-    "small_causal_blocks": "a prenet without residual blocks",
+    "small_causal_blocks": "a prenet of several channels",
     "options_no_proj": "L 8 ",
-    "options_prenet_channels": "a prenet",
-    "options_prenet_add": "combine_residuals add",
+    "options_prenet_channels": "a prenet of several channels",
     "readme_defaults": "L 8 ",
 }
 
@@ -185,7 +186,21 @@ def test_fused_kernels_where_they_fit(device):
     assert stock.kernels == "stock" and "L 8" in stock.why
 
 
-SIMILAR = ["small", "small_no_lookahead", "options_wide_groups"]
+@on_device
+def test_weights_that_a_core_has_no_room_for(device, rung):
+    """Three decoder layers beside eight of the encoder are too much for one core."""
+    if rung == "simulator":
+        pytest.skip("what is asked of the device's memory is the same on the mock")
+    model = fill_by_rule(LLVC(**{**golden("llvc").params, "num_dec_layers": 3})).eval()
+    tt_model = TtLLVC.from_reference(device, model)
+    assert tt_model.kernels == "stock"
+    needed, there = (int(number.replace(",", "")) for number in re.findall(r"[\d,]{5,}", tt_model.why))
+    assert there < needed < 2 * there
+    with pytest.raises(UnsupportedOption, match="bytes of weights"):
+        TtLLVC.from_reference(device, model, "fused")
+
+
+SIMILAR = ["small", "small_no_lookahead", "options_prenet_add", "options_prenet_multiply", "options_wide_groups"]
 
 
 @on_device

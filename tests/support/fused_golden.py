@@ -132,25 +132,43 @@ class Stream:
 def frontend(group, page, stream):
     """Samples of a window -> features [cores, 32, 32] that are relevant in their first FRAMES rows."""
     n = group.n
-    rows = page[: n["FIELD"] + n["SAMPLES"]].unfold(0, TILE, n["NEW"])  # those of all cores, one below the other
+    length = n["PRENET_COLUMNS"] * TILE
+    rows = page[: n["FIELD"] + n["SAMPLES"]].unfold(0, length, n["NEW"])  # those of all cores, one below the other
     shut = torch.zeros_like(rows)
     if stream.starts:
-        position = torch.arange(len(rows))[:, None] * n["NEW"] + torch.arange(TILE)
+        position = torch.arange(len(rows))[:, None] * n["NEW"] + torch.arange(length)
         shut[position < n["FIELD"]] = -1e4
     x = rows
     for block in range(n["PRENET_BLOCKS"]):
-        filter_, gate = group.exact[0, n["PRENET"] + 2 * block : n["PRENET"] + 2 * block + 2]
-        filter_bias, gate_bias = group.biases[2 * block : 2 * block + 2]
-        opened = (torch.tanh(x @ gate + shut + gate_bias) + 1) / 2
-        x = torch.tanh(x @ filter_ + filter_bias) * opened + x
-    if n["PRENET_BLOCKS"] and n["PRENET_SKIP"] == n["SKIP_ADD"]:
-        x = x + rows
-    elif n["PRENET_BLOCKS"] and n["PRENET_SKIP"] == n["SKIP_MULTIPLY"]:
-        x = x * rows
+        at = n["PRENET"] + 2 * n["PRENET_BANDS"] * block
+        filtered, gate = (
+            _filter(x, group.exact[0, at + i : at + 2 * n["PRENET_BANDS"] : 2]) + group.biases[2 * block + i]
+            for i in range(2)
+        )
+        if n["PRENET_GATED"]:
+            y = torch.tanh(filtered) * (torch.tanh(gate + shut) + 1) / 2 + x
+        else:
+            y = F.leaky_relu(filtered).where(shut == 0, 0)
+        x = _combined(n, n["PRENET_COMBINE"], y, x)
+    if n["PRENET_BLOCKS"]:
+        x = _combined(n, n["PRENET_SKIP"], x, rows)
     samples = x[:, -n["NEW"] :].flatten()
     framed = samples.unfold(0, 3 * n["HOP"], n["HOP"])[: n["FRAMES"]]
     framed = F.pad(framed, (0, 2 * TILE - framed.shape[1], 0, TILE - len(framed)))
     return F.relu(framed @ group.exact[:, n["IN_CONV"] : n["IN_CONV"] + 2].flatten(1, 2))
+
+
+def _filter(x, bands):
+    """Rows [R, columns * 32] through a convolution, by how their tiles [bands, 32, 32] depend on those before."""
+    y = torch.zeros_like(x)
+    for band, matrix in enumerate(bands):
+        until = x.shape[1] - band * TILE
+        y[:, band * TILE :] += (x[:, :until].unflatten(1, (-1, TILE)) @ matrix).flatten(1)
+    return y
+
+
+def _combined(n, how, y, x):
+    return {n["SKIP_NONE"]: y, n["SKIP_ADD"]: y + x, n["SKIP_MULTIPLY"]: y * x}[how]
 
 
 def encode(group, features, stream):

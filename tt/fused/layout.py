@@ -21,21 +21,13 @@ MOST_LANES = 2  # streams that a group converts side by side
 PARTS = {"frontend": 1, "encoder": 2, "decoder": 4, "synthesis": 8}
 NETWORK = tuple(PARTS)
 SKIPS = {None: 0, "none": 0, "add": 1, "multiply": 2}
-FIELD = 24  # samples that the prenet may look back
+NEW = 8  # samples that a row of the prenet has of its own
 MOST_OVERLAP = 8  # frames
 
 
-def field_of(model):
-    """Samples that the prenet of a reference LLVC looks back."""
-    blocks = model.convnet_pre.down_convs if model.config.convnet_config.convnet_prenet else ()
-    return sum(block.context for block in blocks)
-
-
-def why_not(model):
-    """Why the kernels do not take a reference LLVC's configuration, in a few words; None if they do."""
-    c = model.config
-    prenet = c.convnet_config
-    has_prenet = prenet.convnet_prenet
+def wrong_shape(config):
+    """Why the kernels do not take the sizes of an LLVCConfig, in a few words; None if they do."""
+    c = config
     window = c.dec_buf_len + c.dec_chunk_size
     reasons = {
         f"L {c.L} (not {FACE})": c.L != FACE,
@@ -47,14 +39,9 @@ def why_not(model):
         f"dec_dim {c.dec_dim} (no multiple of {TILE} up to {NUM_HEADS * TILE})": c.dec_dim % TILE
         or c.dec_dim > NUM_HEADS * TILE,
         "proj: false": not c.proj,
-        "a prenet without residual blocks": has_prenet and not prenet.use_residual_blocks,
-        f"combine_residuals {prenet.combine_residuals}": has_prenet and prenet.combine_residuals in ("add", "multiply"),
-        "a prenet of several channels": has_prenet and set(prenet.out_channels) != {1},
+        "a prenet of several channels": c.convnet_config.convnet_prenet and set(c.convnet_config.out_channels) != {1},
     }
-    found = next((reason for reason, applies in reasons.items() if applies), None)
-    if found is None and has_prenet and field_of(model) > FIELD:
-        found = f"a prenet that looks back {field_of(model)} samples (more than {FIELD})"
-    return found
+    return next((reason for reason, applies in reasons.items() if applies), None)
 
 
 @dataclass(frozen=True)
@@ -99,10 +86,15 @@ class Layout:
         """The named compile-time arguments of all kernels."""
         c = self.config
         prenet = c.convnet_config
-        has_prenet = prenet.convnet_prenet
+        contexts = contexts_of(c)
+        row_columns = -(-(sum(contexts) + NEW) // TILE)
         return {
-            "prenet_blocks": len(prenet.out_channels) if has_prenet else 0,
-            "prenet_skip": SKIPS[prenet.skip_connection] if has_prenet else SKIPS[None],
+            "prenet_blocks": len(contexts),
+            "prenet_gated": int(prenet.use_residual_blocks),
+            "prenet_combine": SKIPS[prenet.combine_residuals],
+            "prenet_skip": SKIPS[prenet.skip_connection],
+            "prenet_columns": row_columns,
+            "prenet_bands": min(row_columns, 1 + -(-max(contexts, default=0) // TILE)),
             "layers": c.num_enc_layers,
             "decoder_layers": c.num_dec_layers,
             "enc_columns": c.enc_dim // TILE,
@@ -122,6 +114,14 @@ class Layout:
     def numbers(self):
         """The constants of kernels/layout.h for this layout, by name."""
         return header_constants((KERNELS / "layout.h").read_text(), self.compile_time_args)
+
+
+def contexts_of(config):
+    """Samples that each block of the prenet looks back."""
+    prenet = config.convnet_config
+    if not prenet.convnet_prenet:
+        return []
+    return [(kernel_size - 1) * d for kernel_size, d in zip(prenet.kernel_sizes, prenet.dilations, strict=True)]
 
 
 def groups_on(grid, config):

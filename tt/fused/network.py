@@ -11,11 +11,11 @@ import torch
 import ttnn
 
 from tt.errors import UnsupportedOption
-from tt.memory import Tally
+from tt.memory import MEMORIES, Tally
 from tt.runner import MODES, Buffers
 
 from . import weights
-from .layout import Layout, groups_on, why_not
+from .layout import Layout, groups_on, wrong_shape
 from .program import (
     ROW_BYTES,
     Shared,
@@ -25,19 +25,34 @@ from .program import (
     own_bytes,
     scratch_rows,
     shared_bytes,
+    tile_bytes,
     upload_constants,
     zeros,
 )
 
 
+def why_not(device, config):
+    """Why the kernels do not take an LLVCConfig on a device, in a few words; None if they do."""
+    if reason := wrong_shape(config):
+        return reason
+    layout = Layout.of(config, 1, 1, device.compute_with_storage_grid_size(), state_in_dram=True)
+    n = layout.numbers
+    weights_bytes = n["CONSTANT_TILES"] * tile_bytes(ttnn.bfloat16) + n["EXACT_TILES"] * tile_bytes(ttnn.float32)
+    needed = weights_bytes + shared_bytes(n) + own_bytes(n) + scratch_rows(layout) * ROW_BYTES
+    there = ttnn.get_memory_view(device, ttnn.BufferType.L1).total_bytes_per_bank
+    if needed > there:
+        return f"{needed:,} bytes of weights and buffers on a core (more than {there:,})"
+    return None
+
+
 class FusedNetwork:
     """The network on a device, its weights uploaded once, for every group of cores that the chip has.
 
-    UnsupportedOption for a configuration that the kernels do not take (see layout.why_not).
+    UnsupportedOption for a configuration that the kernels do not take (see why_not).
     """
 
     def __init__(self, device, model):
-        if reason := why_not(model):
+        if reason := why_not(device, model.config):
             raise UnsupportedOption(f"the fused kernels do not take {reason}; use stock kernels or the CPU backend")
         self.device = device
         self.config = model.config
@@ -56,26 +71,23 @@ class FusedNetwork:
 
     def plan(self, chunk_factor, batch_size, mode):
         """The MemoryPlan of streams, exact to the byte: state in L1 if it fits, else in DRAM. Allocates nothing."""
-        return self._plan(chunk_factor, batch_size, mode)[0]
-
-    def _plan(self, chunk_factor, batch_size, mode):
-        for in_dram in (False, True):
-            layout, _ = self.layout(chunk_factor, batch_size, state_in_dram=in_dram)
+        for place in MEMORIES:
+            layout, _ = self.layout(chunk_factor, batch_size, state_in_dram=place == "DRAM")
             n, pages = layout.numbers, layout.batch_size * chunk_factor
             tally = Tally(self.device)
             if layout.lanes not in self._shared:
                 tally.add_sharded(shared_bytes(n))
             tally.add_sharded(scratch_rows(layout) * ROW_BYTES)
-            if in_dram:
+            if layout.state_in_dram:
                 tally.add_pages("DRAM", layout.batch_size * layout.cores, n["STATE_BYTES"])
             else:
                 tally.add_sharded(layout.streams_per_group * n["STATE_BYTES"])
             for width in (n["PAGE"], n["FRAMES"] * n["HOP"]):
                 tally.add_pages("L1", (1 + MODES[mode]) * pages, 4 * width)
-            plan = tally.plan({"L1": own_bytes(n)})
+            plan = tally.plan({"L1": own_bytes(n)}, place)
             if not plan.lacking:
                 break
-        return plan, layout
+        return plan
 
     def shared(self, layout):
         """The Shared tensors of a layout."""
@@ -85,9 +97,9 @@ class FusedNetwork:
             self._shared[layout.lanes] = shared = Shared(self.device, everywhere)
         return shared
 
-    def open(self, chunk_factor, batch_size, mode):
-        """FusedStreams, which must fit (see plan)."""
-        _, layout = self._plan(chunk_factor, batch_size, mode)
+    def open(self, chunk_factor, batch_size, mode, place):
+        """FusedStreams with their state in a place that a plan has found."""
+        layout, _ = self.layout(chunk_factor, batch_size, state_in_dram=place == "DRAM")
         return FusedStreams(self, layout, MODES[mode] + 1)
 
 

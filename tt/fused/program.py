@@ -17,7 +17,7 @@ SCRATCH_BYTES = 1024  # of the state kernel, per lane; and the exchange kernel's
 
 # Buffers in tensors of their own, all zero at first (kernels/layout.h says why): their tiles.
 SHARED = {
-    "SHUT": (ttnn.float32, lambda n: 1),
+    "SHUT": (ttnn.float32, lambda n: n["PRENET_COLUMNS"]),
     "FRAMED": (ttnn.float32, lambda n: 2 * n["LANES"]),
     "FEATURES": (ttnn.bfloat16, lambda n: n["LANES"]),
     "TAP": (ttnn.bfloat16, lambda n: 2 * n["TAPS"] * n["LANES"]),
@@ -32,8 +32,8 @@ SHARED = {
 
 # Buffers of the program itself; several names: the same memory.
 OWN = {
-    ("ROWS", "ROWS_EXACT"): (ttnn.float32, lambda n: 1),
-    ("WAVE", "WAVE_EXACT"): (ttnn.float32, lambda n: 2),
+    ("ROWS", "ROWS_EXACT"): (ttnn.float32, lambda n: n["PRENET_COLUMNS"]),
+    ("WAVE", "WAVE_EXACT"): (ttnn.float32, lambda n: 2 * n["PRENET_COLUMNS"]),
     ("X", "X_NEW"): (ttnn.bfloat16, lambda n: n["LANES"]),
     ("RESIDUAL",): (ttnn.float32, lambda n: n["LANES"] + 1),
     ("VALUES",): (ttnn.bfloat16, lambda n: 2 * n["LANES"]),

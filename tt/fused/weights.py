@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from reference.config import NUM_HEADS
-from tt.stock.ops import dense_projection
+from reference.fold import dense_projection, fold_prenet
 
 from .layout import FACE, TILE
 
@@ -75,10 +75,9 @@ def exact_constants(model, layout):
 
 @torch.no_grad()
 def prenet_biases(model):
-    """The biases of the prenet's blocks, filter and half the gate by turns."""
-    if not model.config.convnet_config.convnet_prenet:
-        return []
-    return [float(b) for block in model.convnet_pre.down_convs for b in (block.filter.bias, block.gate.bias / 2)]
+    """The biases of the prenet's blocks, filter and half the gate by turns; zero for a gate that is not there."""
+    blocks = fold_prenet(model)
+    return [bias for block in blocks for bias in _filter_and_half_gate([b.item() for b in block.biases], 0.0)]
 
 
 def _core_constants(model, layout, core):
@@ -171,7 +170,7 @@ def _positions(decoder, layout):
 
 
 def _core_exact_constants(model, layout, core):
-    config, n = model.config, layout.numbers
+    n = layout.numbers
     core_tiles = _Tiles(n["EXACT_TILES"])
     core_tiles.put(n["EXACT_IDENTITY"], torch.eye(TILE))
     core_tiles.put(n["EXACT_ONES_COLUMN"], _unit(slice(None), 0))
@@ -182,18 +181,25 @@ def _core_exact_constants(model, layout, core):
     weight = _part(model.in_conv[0].weight[:, 0], core % n["ENC_COLUMNS"]).T  # [kernel, 32]
     weight = F.pad(weight, (0, 0, 0, 2 * TILE - len(weight)))
     core_tiles.put(n["IN_CONV"], *weight.split(TILE))
-    if config.convnet_config.convnet_prenet:
-        for i, block in enumerate(model.convnet_pre.down_convs):
-            core_tiles.put(n["PRENET"] + 2 * i, _banded(block.filter), _banded(block.gate) / 2)
+    for i, block in enumerate(fold_prenet(model)):
+        for band in range(n["PRENET_BANDS"]):
+            matrices = [_banded(kernel[0, 0], block.dilation, band) for kernel in block.weights]
+            at = n["PRENET"] + 2 * (i * n["PRENET_BANDS"] + band)
+            core_tiles.put(at, *_filter_and_half_gate(matrices, _zeros()))
     return core_tiles.column()
 
 
-def _banded(conv):
-    """A causal convolution of one channel as a matrix for rows of 32 samples."""
+def _filter_and_half_gate(values, no_gate):
+    """A prenet block's weights or biases as the kernels take them."""
+    filter_, *gate = values
+    return filter_, gate[0] / 2 if gate else no_gate
+
+
+def _banded(kernel, dilation, band):
+    """The part of a causal convolution by which 32 samples depend on those `band` tiles before them."""
     matrix = _zeros()
-    taps, dilation = conv.kernel_size[0], conv.dilation[0]
-    for tap in range(taps):
-        delay = (taps - 1 - tap) * dilation
-        column = torch.arange(delay, TILE)
-        matrix[column - delay, column] = conv.weight[0, 0, tap].detach()
+    source, target = torch.meshgrid(torch.arange(TILE), torch.arange(TILE), indexing="ij")
+    for i, weight in enumerate(kernel):
+        delay = (len(kernel) - 1 - i) * dilation
+        matrix[target + band * TILE - source == delay] = float(weight)
     return matrix

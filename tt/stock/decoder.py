@@ -16,9 +16,10 @@ import torch.nn.functional as F
 import ttnn
 
 from reference.config import NUM_HEADS
+from reference.fold import dense_projection
 
 from .layout import Layout
-from .ops import Selection, dense_projection, round_up, upload_linear, upload_norm
+from .ops import Selection, round_up, upload_linear, upload_norm
 
 
 @dataclass

@@ -65,9 +65,6 @@ class StockNetwork:
 
     def plan(self, chunk_factor, batch_size, mode):
         """The MemoryPlan of streams: in L1 if they fit beside what is there, else in DRAM. Allocates nothing."""
-        return self._plan(chunk_factor, batch_size, mode)[0]
-
-    def _plan(self, chunk_factor, batch_size, mode):
         layout, _ = self.layout(chunk_factor, batch_size)
         for name, memory in PLACES.items():
             ops = TallyingOps(self.device, layout.total_rows, memory)
@@ -77,10 +74,10 @@ class StockNetwork:
             activations = -(-layout.working_set // tally.banks[name])
             working = {"L1": PROGRAM_BYTES}
             working[name] = working.get(name, 0) + activations
-            plan = tally.plan(working)
+            plan = tally.plan(working, name)
             if not plan.lacking:
                 break
-        return plan, memory
+        return plan
 
     def layout(self, chunk_factor, batch_size):
         """(the Layout on each chip, the streams on all chips: batch_size or a few more that pause).
@@ -121,10 +118,9 @@ class StockNetwork:
         decoded = self.decoder(ops, e, state["decoder"], control)
         self.synthesis(ops, decoded, e, features, state["synthesis"], control, samples)
 
-    def open(self, chunk_factor, batch_size, mode):
-        """StockStreams, which must fit (see plan)."""
-        _, memory = self._plan(chunk_factor, batch_size, mode)
-        return StockStreams(self, *self.layout(chunk_factor, batch_size), memory, mode)
+    def open(self, chunk_factor, batch_size, mode, place):
+        """StockStreams with their state and activations in a place that a plan has found."""
+        return StockStreams(self, *self.layout(chunk_factor, batch_size), PLACES[place], mode)
 
 
 class StockStreams:

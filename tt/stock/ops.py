@@ -48,15 +48,6 @@ def upload_norm(device, norm):
     return upload_row(device, norm.weight), upload_row(device, norm.bias), norm.eps
 
 
-def dense_projection(conv):
-    """A grouped pointwise convolution as a dense weight [out, in]."""
-    out_per_group, in_per_group = conv.out_channels // conv.groups, conv.in_channels // conv.groups
-    dense = torch.zeros(conv.groups, out_per_group, conv.groups, in_per_group)
-    group = torch.arange(conv.groups)
-    dense[group, :, group] = conv.weight[:, :, 0].detach().reshape(conv.groups, out_per_group, in_per_group)
-    return dense.reshape(conv.out_channels, conv.in_channels)
-
-
 class Ops:
     """The few operations of the network, for activations of `rows` rows that live in `memory`.
 

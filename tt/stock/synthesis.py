@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 import ttnn
 
-from .ops import TILE, Selection, dense_projection, round_up, upload, upload_linear, upload_row
+from reference.fold import dense_projection
+
+from .ops import TILE, Selection, round_up, upload, upload_linear, upload_row
 
 
 @dataclass

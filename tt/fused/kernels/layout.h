@@ -14,7 +14,11 @@
 
 // The network
 constexpr uint32_t PRENET_BLOCKS = get_named_compile_time_arg_val("prenet_blocks");
-constexpr uint32_t PRENET_SKIP = get_named_compile_time_arg_val("prenet_skip");  // one of SKIP_...
+constexpr uint32_t PRENET_GATED = get_named_compile_time_arg_val("prenet_gated");      // residual blocks
+constexpr uint32_t PRENET_COMBINE = get_named_compile_time_arg_val("prenet_combine");  // around each: one of SKIP_...
+constexpr uint32_t PRENET_SKIP = get_named_compile_time_arg_val("prenet_skip");        // around all: one of SKIP_...
+constexpr uint32_t PRENET_COLUMNS = get_named_compile_time_arg_val("prenet_columns");  // tiles that a row takes
+constexpr uint32_t PRENET_BANDS = get_named_compile_time_arg_val("prenet_bands");      // tiles that a block looks at
 constexpr uint32_t LAYERS = get_named_compile_time_arg_val("layers");            // of the encoder
 constexpr uint32_t DECODER_LAYERS = get_named_compile_time_arg_val("decoder_layers");
 constexpr uint32_t ENC_COLUMNS = get_named_compile_time_arg_val("enc_columns");  // enc_dim in tiles
@@ -50,8 +54,8 @@ constexpr uint32_t SKIP_ADD = 1;
 constexpr uint32_t SKIP_MULTIPLY = 2;
 
 // What comes from the host for a window: FIELD samples before it, those of the window and the lookahead, and words.
-constexpr uint32_t FIELD = 24;           // samples that the prenet looks back
-constexpr uint32_t NEW = 8;              // samples that a row of the prenet's tile has of its own, besides the field
+constexpr uint32_t NEW = 8;              // samples that a row of the prenet has of its own ...
+constexpr uint32_t FIELD = PRENET_COLUMNS * 32 - NEW;  // ... besides those that the prenet looks back
 constexpr uint32_t PRENET_CORES = 8;     // that share a lane's samples
 constexpr uint32_t PRENET_ROWS = (FRAMES + 2 + 3) / 4;  // of each of them: (FRAMES + 2) * HOP samples in all, rounded up
 constexpr uint32_t PRENET_TURNS = LANES * PRENET_CORES > CORES ? LANES * PRENET_CORES / CORES : 1;  // lanes of a core
@@ -82,10 +86,10 @@ constexpr uint32_t PAST_ROW = PAST <= FACE ? FACE : FRAMES;
 //                                                          tiles        holds
 constexpr uint32_t CONSTANTS = 0;    // [host -> C]                       weights and the like in bfloat16, see below
 constexpr uint32_t EXACT = 1;        // [host -> C]                       the same in float32
-constexpr uint32_t ROWS = 2;         // [S -> C]         1                samples: row r is 8r .. 8r + 31 of a core's part
+constexpr uint32_t ROWS = 2;         // [S -> C]         PRENET_COLUMNS   samples: row r of a core's part is from 8r on
 constexpr uint32_t ROWS_EXACT = 3;   // [S -> C]         the same memory, not rounded on its way to dst
-constexpr uint32_t SHUT = 4;         // [S -> C]         1                far below zero where the gate must stay shut
-constexpr uint32_t WAVE = 5;         // [C -> C]         2                what a prenet block makes of ROWS
+constexpr uint32_t SHUT = 4;         // [S -> C]         PRENET_COLUMNS   far below zero where the gate must stay shut
+constexpr uint32_t WAVE = 5;         // [C -> C]         2 PRENET_COLUMNS what a prenet block makes of ROWS
 constexpr uint32_t WAVE_EXACT = 6;   // [C -> C]         the same memory, not rounded on its way to dst
 constexpr uint32_t FRAMED = 7;       // [X -> C]         2 per lane       the 48 samples of every frame
 constexpr uint32_t FEATURES = 8;     // [C -> C]         1 per lane       output of in_conv
@@ -122,8 +126,8 @@ constexpr uint32_t EXACT_IDENTITY = 0;
 constexpr uint32_t EXACT_ONES_COLUMN = 1;
 constexpr uint32_t EXACT_UPPER = 2;    // identity in both upper and left lower face: adds the lower faces to the upper
 constexpr uint32_t IN_CONV = 3;        // two tiles
-constexpr uint32_t PRENET = 5;         // per block a banded matrix for the filter and one for half the gate
-constexpr uint32_t EXACT_TILES = PRENET + 2 * PRENET_BLOCKS;
+constexpr uint32_t PRENET = 5;         // per block and band a matrix for the filter and one for half the gate
+constexpr uint32_t EXACT_TILES = PRENET + 2 * PRENET_BANDS * PRENET_BLOCKS;
 
 // Tiles of CONSTANTS
 constexpr uint32_t ONES_COLUMN = 0;    // ones in column 0: times a tile with a vector in row 0, that vector in all rows

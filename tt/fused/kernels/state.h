@@ -56,10 +56,13 @@ inline void write_stream(const Stream& stream) {
 
 constexpr uint32_t FAR_BELOW_ZERO = 0xC61C4000;  // -1e4 in float32
 
+// The number, among the faces of tiles side by side, of the i-th upper one.
+constexpr uint32_t upper_face(uint32_t i) { return i / 2 * 4 + i % 2; }
+
 // Keeps the prenet's gates shut where the rows of a stream's start hold samples before it: they stay zero in every
 // block, as the zero contexts of the published network do. `first_row`: that of this core, among the rows of all
-inline void shut_gates(uint32_t tile, uint32_t first_row, bool shut) {
-    const Words gates = words_at(tile);
+inline void shut_gates(uint32_t tiles, uint32_t first_row, bool shut) {
+    const Words gates = words_at(tiles);
     const uint32_t value = shut ? FAR_BELOW_ZERO : 0;
     if (first_row >= FIELD / NEW || gates[0] == value) {
         return;
@@ -67,7 +70,7 @@ inline void shut_gates(uint32_t tile, uint32_t first_row, bool shut) {
     constexpr uint32_t FACE_WORDS = FACE * FACE;
     for (uint32_t row = 0; row < PRENET_ROWS && first_row + row < FIELD / NEW; row++) {
         for (uint32_t sample = 0; sample < FIELD - NEW * (first_row + row); sample++) {
-            gates[sample / FACE * FACE_WORDS + row * FACE + sample % FACE] = value;
+            gates[upper_face(sample / FACE) * FACE_WORDS + row * FACE + sample % FACE] = value;
         }
     }
 }
@@ -78,20 +81,21 @@ inline void push_rows(uint32_t core, const Stream* streams, Page page) {
     const uint32_t first_row = core % PRENET_CORES * PRENET_ROWS;
     for (uint32_t turn = 0; turn < PRENET_TURNS; turn++) {
         const uint32_t lane = (core + turn * CORES) / PRENET_CORES % LANES;
-        cb_reserve_back(ROWS, 1);
-        cb_reserve_back(ROWS_EXACT, 1);
-        cb_reserve_back(SHUT, 1);
+        cb_reserve_back(ROWS, PRENET_COLUMNS);
+        cb_reserve_back(ROWS_EXACT, PRENET_COLUMNS);
+        cb_reserve_back(SHUT, PRENET_COLUMNS);
         for (uint32_t row = 0; row < PRENET_ROWS; row++) {
             const uint64_t samples = page(lane) + (first_row + row) * NEW * 4;
             const uint32_t target = get_write_ptr(ROWS) + row * EXACT_ROW_BYTES;
-            noc_async_read(samples, target, EXACT_ROW_BYTES);
-            noc_async_read(samples + EXACT_ROW_BYTES, target + EXACT_FACE_BYTES, EXACT_ROW_BYTES);
+            for (uint32_t face = 0; face < 2 * PRENET_COLUMNS; face++) {
+                noc_async_read(samples + face * EXACT_ROW_BYTES, target + upper_face(face) * EXACT_FACE_BYTES, EXACT_ROW_BYTES);
+            }
         }
         shut_gates(get_write_ptr(SHUT), first_row, streams[lane].starts);
         noc_async_read_barrier();
-        cb_push_back(ROWS, 1);
-        cb_push_back(ROWS_EXACT, 1);
-        cb_push_back(SHUT, 1);
+        cb_push_back(ROWS, PRENET_COLUMNS);
+        cb_push_back(ROWS_EXACT, PRENET_COLUMNS);
+        cb_push_back(SHUT, PRENET_COLUMNS);
     }
 }
 
