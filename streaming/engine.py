@@ -4,6 +4,7 @@
 
 """The contract of an engine, which converts chunks of a batch of streams, and what all streams share."""
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from numbers import Integral
@@ -32,13 +33,14 @@ def checked_samples(samples, shape):
         wanted = ", ".join("any length" if n is None else str(n) for n in shape)
         raise ValueError(f"samples must have the shape [{wanted}], not {list(samples.shape)}")
     samples = samples.detach().float()
-    finite = torch.isfinite(samples).all(dim=-1)
-    if not finite.all():
-        where = f" in stream {finite.logical_not().nonzero().flatten().tolist()}" if samples.dim() > 1 else ""
-        raise ValueError(f"samples that are not finite{where}")
-    if samples.numel() and (peak := float(samples.abs().max())) > MAX_SAMPLE:
+    peak = float(samples.abs().max()) if samples.numel() else 0.0  # not a number if a sample is not
+    if math.isfinite(peak) and peak <= MAX_SAMPLE:
+        return samples
+    if math.isfinite(peak):
         raise ValueError(f"samples of {peak:.3g}: full scale is 1, and more than {MAX_SAMPLE:g} is refused")
-    return samples
+    finite = torch.isfinite(samples).all(dim=-1)
+    where = f" in stream {finite.logical_not().nonzero().flatten().tolist()}" if samples.dim() > 1 else ""
+    raise ValueError(f"samples that are not finite{where}")
 
 
 class Closeable:

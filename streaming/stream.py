@@ -111,7 +111,8 @@ class ChunkedStream(Closeable):
         index = slice(None) if len(streams) == self.batch_size else streams
         first = start - (self._received - self._pending.shape[1])
         samples = self._pending[index, first : first + self.chunk_len + self.engine.lookahead_len]
-        samples = F.pad(samples, (0, self.chunk_len + self.engine.lookahead_len - samples.shape[1]))
+        missing = self.chunk_len + self.engine.lookahead_len - samples.shape[1]
+        samples = F.pad(samples, (0, missing)) if missing else samples
         frames = torch.full((len(streams),), -(-length // self.engine.frame_len))
         for b in streams:
             self._started[b] = start + length
