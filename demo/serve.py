@@ -11,11 +11,9 @@ import socket
 import ssl
 import sys
 
-import torch
-
 from reference.errors import LLVCError, one_line
 
-from .backend import BACKENDS, open_backend
+from .backend import BACKENDS, available_cores, open_backend
 from .cli import BUNDLED_CHECKPOINT, DEFAULT_CHECKPOINT, DEFAULT_CONFIG, Parser, count, exit_code, load, locate
 
 
@@ -50,6 +48,12 @@ def parse_args(argv=None):
     add("-c", "--config_path", default=DEFAULT_CONFIG, metavar="FILE", help="configuration that the weights belong to")
     add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
     add("--device_id", type=count(0), metavar="N", help="which device, instead of 0 or, for streams, a whole N300")
+    add(
+        "--threads",
+        type=count(1),
+        metavar="N",
+        help="CPU threads: by default one a stream, but one core for the network",
+    )
     add("--token", help="what clients must know; the page asks for it")
     add("--ssl_certfile", metavar="FILE", help="certificate (PEM): serve https and wss")
     add("--ssl_keyfile", metavar="FILE", help="its key, if it is not in the same file")
@@ -107,6 +111,12 @@ def is_loopback(host):
         return host == "localhost"
 
 
+def default_threads(backend, streams):
+    """A thread for each stream, but a core for the network. PyTorch gets one: its threads share each chunk, which is
+    too small for that: on a busy machine each waits for the others."""
+    return 1 if backend == "torch" else max(1, min(streams, available_cores() - 1))
+
+
 def greeting(args, port, where):
     """What is printed when the port is open."""
     secure = bool(args.ssl_certfile)
@@ -128,11 +138,10 @@ def run(args):
     check_certificate(args.ssl_certfile, args.ssl_keyfile)
     for name in ("checkpoint_path", "config_path"):
         setattr(args, name, locate(getattr(args, name)))
-    # A chunk is too small to share: with more threads, on a busy machine, each waits for the others.
-    torch.set_num_threads(1)
+    threads = args.threads or default_threads(args.backend, args.streams)
     with bind(args.host, args.port) as listener:
         model, sample_rate = load(args)
-        with open_backend(args.backend, model, args.device_id, args.streams) as backend:
+        with open_backend(args.backend, model, args.device_id, args.streams, threads=threads) as backend:
             engine = backend.open_engine(args.chunk_factor, args.streams, "latency")
             server = live.clocked.ClockedServer(engine, sample_rate)
             server.warm_up()

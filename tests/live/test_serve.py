@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_it_starts_serves_and_ends(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "demo.serve", "--port", "0", "--backend", "cpu", "--streams", "1", "--token", "geheim"],
+        [sys.executable, "-m", "demo.serve", "--port", "0", "--backend", "cpu", "--streams", "1", "--token", "geheim"]
+        + ["--threads", "2"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -42,6 +43,7 @@ def test_it_starts_serves_and_ends(tmp_path):
         assert health == {"status": "ok", "streams": 0, "places": 1}
         connection = Connection(f"ws://{found[1]}/stream", token="geheim")
         assert connection.welcome["voice"] and connection.welcome["backend"] == "cpu"
+        assert connection.welcome["device"] == "CPU, 2 threads"
         process.send_signal(signal.SIGINT)
         with pytest.raises(ServerError, match="1012"):  # a restart, as far as it knows
             while True:
@@ -98,6 +100,14 @@ def test_wrong_flags_get_one_line(options, capsys):
     with pytest.raises(SystemExit) as stop:
         serve.parse_args(options)
     assert stop.value.code == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+def test_threads_are_as_many_as_streams_but_leave_a_core(monkeypatch):
+    monkeypatch.setattr(serve, "available_cores", lambda: 4)
+    assert [serve.default_threads("cpu", streams) for streams in (1, 2, 8)] == [1, 2, 3]
+    assert serve.default_threads("torch", 8) == 1
+    monkeypatch.setattr(serve, "available_cores", lambda: 1)
+    assert serve.default_threads("cpu", 8) == 1
 
 
 def test_without_its_requirements(monkeypatch, capsys):
