@@ -91,7 +91,9 @@ def test_stock_programs_and_memory(device, case, tabulate_programs):
     decoded, *blocks["decoder"] = programs(device, lambda: network.decoder(ops, e, state["decoder"], control))
     _, *blocks["synthesis"] = programs(
         device,
-        lambda: network.synthesis(ops, decoded, e, features, state["synthesis"], control, buffers.samples),
+        lambda: ttnn.tanh(
+            network.synthesis(ops, decoded, e, features, state["synthesis"], control), output_tensor=buffers.samples
+        ),
     )
     _, *whole = programs(device, lambda: network(ops, buffers.rows, state, buffers.samples))
     for block, (names, peak) in blocks.items():

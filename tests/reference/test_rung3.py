@@ -26,7 +26,7 @@ REQUIRED = [
     "tests/pcc/test_runner.py::test_an_exception_in_the_middle_of_a_chunk",
     "tests/pcc/test_ttnn_llvc.py::test_stream",
     "tests/pcc/test_ttnn_llvc.py::test_restarting_one_stream_of_a_batch",
-    "tests/pcc/test_ttnn_llvc.py::test_configurations_of_the_same_shape",
+    "tests/pcc/test_ttnn_llvc.py::test_every_option",
     "tests/pcc/test_ttnn_server.py::test_streams_join_leave_and_start_anew",
     "tests/pcc/test_demo_voice_on_device.py::test_bundled_voice",
 ]

@@ -329,6 +329,10 @@ def _create_heads(q, kv=None, *, num_heads, num_kv_heads, **_):
     return heads.split(parts, dim=1)
 
 
+def _attention(q, k, v, scale, **_):
+    return F.scaled_dot_product_attention(q, k, v, scale=scale)
+
+
 def _slice(x, start, end, **_):
     return x[tuple(slice(a, b) for a, b in zip(start, end, strict=True))]
 
@@ -345,12 +349,16 @@ RULES = {
     "multiply": _binary(torch.mul),
     "where": lambda mask, a, b, **_: torch.where(mask != 0, a, b),
     "relu": lambda x, **_: F.relu(x),
+    "leaky_relu": lambda x, slope, **_: F.leaky_relu(x, slope),
     "tanh": lambda x, **_: torch.tanh(x),
     "layer_norm": _layer_norm,
     "concat": lambda tensors, dim, **_: torch.cat(tensors, dim=dim),
+    "pad": lambda x, padding, value, **_: F.pad(
+        x, [size for sides in reversed(padding) for size in sides], value=value
+    ),
     "slice": _slice,
     "reshape": _reshape,
     "experimental.nlp_create_qkv_heads": _create_heads,
     "experimental.nlp_concat_heads": lambda x, **_: x.transpose(1, 2).flatten(2).unsqueeze(1),
-    "transformer.scaled_dot_product_attention": lambda q, k, v, **_: F.scaled_dot_product_attention(q, k, v),
+    "transformer.scaled_dot_product_attention": _attention,
 }

@@ -11,7 +11,7 @@ from support.blocks import chunk_of
 from tt.stock.decoder import TtDecoder
 from tt.stock.encoder import TtEncoder
 from tt.stock.frontend import Control, Framing, TtFrontend
-from tt.stock.ops import TILE, Ops, upload
+from tt.stock.ops import Ops, upload
 from tt.stock.synthesis import TtSynthesis
 
 
@@ -52,11 +52,10 @@ def decoder(device, ops, a, layout, chunks):
 def synthesis(device, ops, a, layout, chunks):
     block = TtSynthesis(device, a.model)
     state, control = block.init_state(ops, layout), all_move(ops, layout)
-    out = ops.state((layout.batch_size, 1, layout.rows, TILE), ttnn.float32)
     for chunk in range(chunks):
         inputs = (to_rows(ops, chunk_of(x, layout, chunk), layout) for x in (a.decoded, a.e, a.features))
-        block(ops, *inputs, state, control, out)
-        yield from_rows(out, layout)[..., : a.model.config.L].flatten(1)
+        samples = ttnn.tanh(block(ops, *inputs, state, control))
+        yield from_rows(samples, layout)[..., : a.model.config.L].flatten(1)
 
 
 RUN = {"frontend": frontend, "encoder": encoder, "decoder": decoder, "synthesis": synthesis}

@@ -53,11 +53,14 @@ class TtDecoder:
         decoder = mask_gen.decoder
         self.dim = decoder.dim
         self.positions = decoder.pos_enc.pe[0] if decoder.use_pos_enc else None
-        label = model.label_embedding().detach()
-        memory = dense_projection(mask_gen.proj_e2d_e[0])
-        target = dense_projection(mask_gen.proj_e2d_l[0]) * label  # the label scales e before the projection
-        bias = torch.cat((mask_gen.proj_e2d_e[0].bias, mask_gen.proj_e2d_l[0].bias))
+        label = model.label_embedding().detach()  # scales e before the target's projection
+        if mask_gen.proj:
+            memory, target = dense_projection(mask_gen.proj_e2d_e[0]), dense_projection(mask_gen.proj_e2d_l[0]) * label
+            bias = torch.cat((mask_gen.proj_e2d_e[0].bias, mask_gen.proj_e2d_l[0].bias))
+        else:
+            memory, target, bias = torch.eye(self.dim), torch.diag(label), None
         self.projection = upload_linear(device, torch.cat((memory, target)), bias)
+        self.projection_activation = "relu" if mask_gen.proj else None
         self.layers = [_TtDecoderLayer(device, layer, first=i == 0) for i, layer in enumerate(decoder.tf_dec_layers)]
 
     def init_state(self, ops, layout):
@@ -101,7 +104,7 @@ class TtDecoder:
 
     def __call__(self, ops, e, state, control):
         layout = state.layout
-        x = ops.linear(e, *self.projection, activation="relu")  # [B, 1, rows, memory | target]
+        x = ops.linear(e, *self.projection, self.projection_activation)  # [B, 1, rows, memory | target]
         x = ttnn.multiply(x, control.valid, memory_config=ops.memory)  # frames behind the end count as zeros
         memory = None
         for layer, window_state in zip(self.layers, state.layers, strict=True):
@@ -130,20 +133,20 @@ class _TtDecoderLayer:
 
     def __init__(self, device, layer, first):
         dim = layer.self_attn.embed_dim
+        self.scale = (dim // NUM_HEADS) ** -0.5
 
         def columns(weight, of_target):
             """Weights that read the memory or the target half of the first layer's windows."""
             return F.pad(weight, (dim, 0) if of_target else (0, dim))
 
-        self_qkv, cross = layer.self_attn.in_proj_weight, layer.multihead_attn.in_proj_weight
-        cross_bias = layer.multihead_attn.in_proj_bias
-        self.self_qkv = upload_linear(
-            device, columns(self_qkv, True) if first else self_qkv, layer.self_attn.in_proj_bias
-        )
-        self.self_out = upload_linear(device, layer.self_attn.out_proj.weight, layer.self_attn.out_proj.bias)
-        self.cross_q = upload_linear(device, cross[:dim], cross_bias[:dim])
-        self.cross_kv = upload_linear(device, columns(cross[dim:], False), cross_bias[dim:])
-        self.cross_out = upload_linear(device, layer.multihead_attn.out_proj.weight, layer.multihead_attn.out_proj.bias)
+        self_qkv, self_bias, self_out = _in_whole_tiles(layer.self_attn)
+        cross, cross_bias, cross_out = _in_whole_tiles(layer.multihead_attn)
+        width = len(cross_bias) // 3
+        self.self_qkv = upload_linear(device, columns(self_qkv, True) if first else self_qkv, self_bias)
+        self.self_out = upload_linear(device, self_out, layer.self_attn.out_proj.bias)
+        self.cross_q = upload_linear(device, cross[:width], cross_bias[:width])
+        self.cross_kv = upload_linear(device, columns(cross[width:], False), cross_bias[width:])
+        self.cross_out = upload_linear(device, cross_out, layer.multihead_attn.out_proj.bias)
         self.linear1 = upload_linear(device, layer.linear1.weight, layer.linear1.bias)
         self.linear2 = upload_linear(device, layer.linear2.weight, layer.linear2.bias)
         self.norms = [upload_norm(device, norm) for norm in (layer.norm1, layer.norm2, layer.norm3)]
@@ -180,11 +183,27 @@ class _TtDecoderLayer:
             k,
             v,
             is_causal=False,
+            scale=self.scale,
             program_config=ops.attention,
             compute_kernel_config=ops.precise,
             memory_config=ops.memory,
         )
         return ops.linear(ttnn.experimental.nlp_concat_heads(attended, memory_config=ops.memory), *out)
+
+
+def _in_whole_tiles(attention):
+    """An attention's projections, every head padded with zeros to whole tiles: q, k and v in one [3 * heads, dim],
+    their bias [3 * heads], and out's [dim, heads]."""
+    head_dim = attention.embed_dim // NUM_HEADS
+    missing = round_up(head_dim) - head_dim
+    weight = attention.in_proj_weight.unflatten(0, (3 * NUM_HEADS, head_dim))
+    bias = attention.in_proj_bias.unflatten(0, (3 * NUM_HEADS, head_dim))
+    out = attention.out_proj.weight.unflatten(1, (NUM_HEADS, head_dim))
+    return (
+        F.pad(weight, (0, 0, 0, missing)).flatten(0, 1),
+        F.pad(bias, (0, missing)).flatten(),
+        F.pad(out, (0, missing)).flatten(1),
+    )
 
 
 def _relabel_rows(x, rows):

@@ -7,10 +7,11 @@
 The device gets one row per frame that holds all samples the frame's features depend on: those in_conv sees and, in
 front of them, the prenet's receptive field. Every block of the prenet is then a banded matrix applied to each row:
 no state on the device, and a whole batch of chunks is one matrix product. The field's leftmost samples lose their
-own past block by block and are never read.
+own past block by block and are never read. Where the prenet has several channels, they stand side by side in the row.
 
 Samples before the start of a stream must stay zero in every block, as the published network's zero contexts do.
-Rows that hold some are told by flag columns whose huge negative weight closes the gate there.
+Rows that hold some are told by flag columns: their huge negative weight closes the gate there, and where a block has
+none they make the mask that its output is multiplied with.
 
 Two of the flags steer the rest of the network: one upload says all that a chunk has to know. So streams of a batch
 may start, pause and end with any chunk, and the same programs run whatever they do.
@@ -22,15 +23,18 @@ import torch
 import torch.nn.functional as F
 import ttnn
 
-from .ops import upload, upload_row
+from reference.fold import fold_prenet
+
+from .ops import round_up, upload, upload_row
 
 CLOSED_GATE = -1e4
+LEAKY_SLOPE = 0.01  # PyTorch's default
 
 
 @dataclass(frozen=True)
 class Row:
     """What the columns of a row hold: the prenet's field, the samples in_conv sees, one flag for each of a stream's
-    first frames, and one that says that the row holds a frame."""
+    first frames, and one that says that the row holds a frame; zeros up to whole tiles."""
 
     field: int
     kernel: int
@@ -55,7 +59,7 @@ class Row:
 
     @property
     def width(self):
-        return self.valid + 1
+        return round_up(self.valid + 1)
 
 
 class Framing:
@@ -129,37 +133,79 @@ class TtFrontend:
         config = model.config
         prenet = config.convnet_config
         self.skip_connection = prenet.skip_connection if prenet.convnet_prenet else None
+        self.combine_residuals = prenet.combine_residuals
         self.row = row = Row.of(model)
-        self.blocks = []
-        for block in model.convnet_pre.down_convs if prenet.convnet_prenet else ():
-            filter_, gate = (_banded(conv, row) for conv in (block.filter, block.gate))
-            for k in range(row.starts):
-                gate[0][row.samples + k, : max(0, row.field - k * config.L)] = CLOSED_GATE
-            self.blocks.append([(upload(device, weight), upload_row(device, bias)) for weight, bias in (filter_, gate)])
+        block_type = _GatedBlock if prenet.use_residual_blocks else _LeakyBlock
+        self.blocks = [block_type(device, block, row, config.L) for block in fold_prenet(model)]
         in_conv = model.in_conv[0].weight[:, 0]  # [enc_dim, kernel]
         self.in_conv = upload(device, F.pad(in_conv.T, (0, 0, row.field, row.width - row.samples)))
 
     def __call__(self, ops, rows):
         # float32 throughout: this is the waveform itself, and the residual path would collect every rounding.
         x = rows
-        for filter_, gate in self.blocks:
-            filtered = ops.linear(x, *filter_, activation="tanh", dtype=ttnn.float32)
-            opened = ops.linear(x, *gate, activation="sigmoid", dtype=ttnn.float32)
-            x = ttnn.addcmul(x, filtered, opened, memory_config=ops.memory)
-        if self.skip_connection == "add":
-            x = ttnn.add(x, rows, memory_config=ops.memory)
-        elif self.skip_connection == "multiply":
-            x = ttnn.multiply(x, rows, memory_config=ops.memory)
+        for block in self.blocks:
+            x = _combined(ops, self.combine_residuals, block(ops, x, rows), x)
+        x = _combined(ops, self.skip_connection, x, rows)
         return ops.linear(x, self.in_conv, activation="relu")
 
 
-def _banded(conv, row):
-    """A causal convolution of one channel as (matrix [width, width], bias [width]) for these rows."""
-    matrix, bias = torch.zeros(row.width, row.width), torch.zeros(row.width)
-    taps, dilation = conv.kernel_size[0], conv.dilation[0]
+class _GatedBlock:
+    """x + tanh(filter(x)) * sigmoid(gate(x)): x [B, 1, rows, C_in * width] -> [B, 1, rows, C_out * width]."""
+
+    def __init__(self, device, block, row, hop):
+        filter_, gate = (_banded(*conv, block.dilation, row) for conv in zip(block.weights, block.biases, strict=True))
+        gate[0][row.samples :][: row.starts] += CLOSED_GATE * _not_begun(row, hop, len(block.biases[0]))
+        self.filter, self.gate = ((upload(device, w), upload_row(device, b)) for w, b in (filter_, gate))
+
+    def __call__(self, ops, x, rows):
+        filtered = ops.linear(x, *self.filter, activation="tanh", dtype=ttnn.float32)
+        opened = ops.linear(x, *self.gate, activation="sigmoid", dtype=ttnn.float32)
+        missing = filtered.shape[3] - x.shape[3]
+        if missing > 0:  # channels that x has not are zeros
+            x = ttnn.pad(x, [(0, 0), (0, 0), (0, 0), (0, missing)], 0.0, memory_config=ops.memory)
+        elif missing < 0:
+            x = ttnn.slice(x, [0, 0, 0, 0], list(filtered.shape), memory_config=ops.memory)
+        return ttnn.addcmul(x, filtered, opened, memory_config=ops.memory)
+
+
+class _LeakyBlock:
+    """Leaky ReLU of a convolution and its batch norm: x [B, 1, rows, C_in * width] -> [B, 1, rows, C_out * width]."""
+
+    def __init__(self, device, block, row, hop):
+        weight, bias = _banded(block.weights[0], block.biases[0], block.dilation, row)
+        self.conv = upload(device, weight), upload_row(device, bias)
+        begun = torch.zeros(row.width, weight.shape[1])
+        begun[row.samples :][: row.starts] = -_not_begun(row, hop, len(block.biases[0]))
+        self.begun = upload(device, begun), upload_row(device, torch.ones(weight.shape[1]))
+
+    def __call__(self, ops, x, rows):
+        y = ttnn.leaky_relu(ops.linear(x, *self.conv, dtype=ttnn.float32), LEAKY_SLOPE, memory_config=ops.memory)
+        return ttnn.multiply(y, ops.linear(rows, *self.begun, dtype=ttnn.float32), memory_config=ops.memory)
+
+
+def _combined(ops, how, y, x):
+    """y with x added or multiplied, or y alone; a single channel x serves all of y's."""
+    if how not in ("add", "multiply"):
+        return y
+    if x.shape[3] != y.shape[3]:
+        x = ttnn.concat([x] * (y.shape[3] // x.shape[3]), dim=3, memory_config=ops.memory)
+    return {"add": ttnn.add, "multiply": ttnn.multiply}[how](y, x, memory_config=ops.memory)
+
+
+def _not_begun(row, hop, channels):
+    """For each start flag 1 where a row that it marks holds samples before the stream: [starts, channels * width]."""
+    column = torch.arange(row.width)
+    first = row.field - hop * torch.arange(row.starts)[:, None]
+    return (column < first).float().repeat(1, channels)
+
+
+def _banded(weight, bias, dilation, row):
+    """A causal convolution [C_out, C_in, taps] as (matrix [C_in * width, C_out * width], bias) for these rows."""
+    c_out, c_in, taps = weight.shape
+    matrix, biases = torch.zeros(c_in, row.width, c_out, row.width), torch.zeros(c_out, row.width)
     for tap in range(taps):
         delay = (taps - 1 - tap) * dilation
         column = torch.arange(delay, row.samples)
-        matrix[column - delay, column] = conv.weight[0, 0, tap].detach()
-    bias[: row.samples] = conv.bias.detach()
-    return matrix, bias
+        matrix[:, column - delay, :, column] = torch.from_numpy(weight[:, :, tap].T).float()
+    biases[:, : row.samples] = torch.from_numpy(bias)[:, None]
+    return matrix.reshape(c_in * row.width, c_out * row.width), biases.flatten()

@@ -9,11 +9,14 @@ So a window is a run of tiles and [B, 1, rows, C] <-> [B * n, 1, window_rows, C]
 padding rows does not matter: every shift of frames is a selection that never reads them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reference.config import ENCODER_KERNEL_SIZE, LLVCConfig
 
 from .ops import round_up
+
+# The selections of a program grow with the square of its frames: longer ones cost more than they save.
+MOST_FRAMES = 320
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,12 @@ class Layout:
         """The row of a frame."""
         window, offset = divmod(frame, self.config.dec_chunk_size)
         return window * self.window_rows + offset
+
+    @property
+    def part(self):
+        """The layout of the equal parts that a chunk is converted in, one after the other; itself if it is short."""
+        most = max(1, MOST_FRAMES // self.config.dec_chunk_size)
+        return replace(self, windows=max(n for n in range(1, most + 1) if self.windows % n == 0))
 
     @property
     def total_rows(self):

@@ -8,7 +8,6 @@ import math
 
 import ttnn
 
-from reference.config import NUM_HEADS
 from tt.errors import UnsupportedOption
 from tt.memory import Tally
 from tt.runner import MODES, Buffers
@@ -20,9 +19,6 @@ from .layout import Layout
 from .ops import TILE, Ops
 from .synthesis import TtSynthesis
 
-# The selections of a chunk grow with the square of its frames: longer chunks cost more than they save.
-MAX_FRAMES = 320
-
 # Of each core's L1, for the circular buffers of the largest program. Measured are up to 280 KiB, for eight streams at
 # n = 2; tests/perf compares what it captures.
 PROGRAM_BYTES = 320 * 1024
@@ -32,22 +28,12 @@ PLACES = {"L1": ttnn.L1_MEMORY_CONFIG, "DRAM": ttnn.DRAM_MEMORY_CONFIG}  # of st
 
 def check_supported(config):
     """Raises UnsupportedOption naming the option of an LLVCConfig that these operations do not support."""
-    prenet = config.convnet_config
-    has_prenet = prenet.convnet_prenet
-    faults = {
-        "proj: false": not config.proj,
-        "use_residual_blocks: false": has_prenet and not prenet.use_residual_blocks,
-        f"combine_residuals: {prenet.combine_residuals}": has_prenet
-        and prenet.combine_residuals in ("add", "multiply"),
-        f"out_channels: {list(prenet.out_channels)} (only single channels)": has_prenet
-        and set(prenet.out_channels) != {1},
-        f"L: {config.L} (at most {TILE})": config.L > TILE,
-        f"enc_dim: {config.enc_dim} (multiples of {TILE})": config.enc_dim % TILE != 0,
-        f"dec_dim: {config.dec_dim} (multiples of {NUM_HEADS * TILE})": config.dec_dim % (NUM_HEADS * TILE) != 0,
-    }
-    for option, is_fault in faults.items():
-        if is_fault:
-            raise UnsupportedOption(f"the TTNN network does not support {option}; use the CPU backend")
+    for name in ("enc_dim", "dec_dim"):
+        size = getattr(config, name)
+        if size % TILE:  # a norm of part of a tile
+            raise UnsupportedOption(
+                f"the TTNN network takes {name} in multiples of {TILE}, a tile's side, not {size}; use the CPU backend"
+            )
 
 
 class StockNetwork:
@@ -67,11 +53,11 @@ class StockNetwork:
         """The MemoryPlan of streams: in L1 if they fit beside what is there, else in DRAM. Allocates nothing."""
         layout, _ = self.layout(chunk_factor, batch_size)
         for name, memory in PLACES.items():
-            ops = TallyingOps(self.device, layout.total_rows, memory)
-            self.init_state(ops, layout)
+            ops = TallyingOps(self.device, layout.part.total_rows, memory)
+            self.init_state(ops, layout.part)
             make_buffers(ops, *self.buffer_shapes(layout), mode)
             tally = ops.tally
-            activations = -(-layout.working_set // tally.banks[name])
+            activations = -(-layout.part.working_set // tally.banks[name])
             working = {"L1": PROGRAM_BYTES}
             working[name] = working.get(name, 0) + activations
             plan = tally.plan(working, name)
@@ -80,13 +66,7 @@ class StockNetwork:
         return plan
 
     def layout(self, chunk_factor, batch_size):
-        """(the Layout on each chip, the streams on all chips: batch_size or a few more that pause).
-
-        UnsupportedOption for chunks that are too long.
-        """
-        most = MAX_FRAMES // self.config.dec_chunk_size
-        if chunk_factor > most:
-            raise UnsupportedOption(f"the TTNN network takes chunk factors up to {most}, not {chunk_factor}")
+        """(the Layout on each chip, the streams on all chips: batch_size or a few more that pause)."""
         chips = self.device.get_num_devices()
         streams_per_chip = -(-batch_size // chips)
         return Layout(self.config, chunk_factor, streams_per_chip), chips * streams_per_chip
@@ -102,7 +82,7 @@ class StockNetwork:
     def buffer_shapes(self, layout):
         """Shapes of the rows that go in and the samples that come out, on each chip."""
         shape = (layout.batch_size, 1, layout.rows)
-        return (*shape, self.frontend.row.width), (*shape, TILE)
+        return (*shape, self.frontend.row.width), (*shape, self.synthesis.width)
 
     def restart(self, ops, state, control):
         """Zeroes the state of streams that start with this chunk."""
@@ -110,13 +90,27 @@ class StockNetwork:
             ops.restart(tensor, control.fresh)
 
     def __call__(self, ops, rows, state, samples):
-        """One chunk on the device: rows as Framing makes them, uploaded -> `samples` [B, 1, rows, L of one tile]."""
+        """One chunk on the device: rows as Framing makes them, uploaded -> `samples` [B, 1, rows, L in whole tiles]."""
+        batch_size, _, all_rows, width = rows.shape
+        if all_rows * batch_size == ops.rows:
+            wave = self._convert(ops, rows, state)
+        else:
+            part_rows = ops.rows // batch_size
+            corners = (
+                ([0, 0, first, 0], [batch_size, 1, first + part_rows, width]) for first in range(0, all_rows, part_rows)
+            )
+            parts = (ttnn.slice(rows, *corner, memory_config=ops.memory) for corner in corners)
+            wave = ops.concat([self._convert(ops, part, state) for part in parts])
+        ttnn.tanh(wave, output_tensor=samples)
+
+    def _convert(self, ops, rows, state):
+        """One part of a chunk, to what the samples are the tanh of."""
         control = self.control(ops, rows)
         self.restart(ops, state, control)
         features = self.frontend(ops, rows)
         e = self.encoder(ops, features, state["encoder"], control)
         decoded = self.decoder(ops, e, state["decoder"], control)
-        self.synthesis(ops, decoded, e, features, state["synthesis"], control, samples)
+        return self.synthesis(ops, decoded, e, features, state["synthesis"], control)
 
     def open(self, chunk_factor, batch_size, mode, place):
         """StockStreams with their state and activations in a place that a plan has found."""
@@ -128,8 +122,8 @@ class StockStreams:
 
     def __init__(self, network, layout, slots, memory, mode):
         self._network, self._layout, self._slots = network, layout, slots
-        self.ops = Ops(network.device, layout.total_rows, memory)
-        self.state = network.init_state(self.ops, layout)
+        self.ops = Ops(network.device, layout.part.total_rows, memory)
+        self.state = network.init_state(self.ops, layout.part)
         self.buffers = make_buffers(self.ops, *network.buffer_shapes(layout), mode)
         self._framing = Framing(network.frontend.row, layout, slots)
 
@@ -153,7 +147,7 @@ class StockStreams:
     def unpack(self, samples, places):
         """What was downloaded -> the audio [S, chunk] of these streams."""
         layout = self._layout
-        samples = samples.reshape(self._slots, layout.windows, layout.window_rows, TILE)[places]
+        samples = samples.reshape(self._slots, layout.windows, layout.window_rows, -1)[places]
         samples = samples[:, :, : layout.config.dec_chunk_size, : layout.config.L]
         return samples.reshape(len(samples), -1)
 

@@ -5,8 +5,8 @@
 """From the decoder's output to samples: the mask, its product with the features, and out_conv.
 
 out_conv gives each frame (out_buf_len + 1) * L samples that overlap those of its neighbours. The linear map writes
-every L of them into a tile of columns of its own, which heads splitting turns into rows; one selection then adds up,
-for every frame, the pieces that fall into its L samples.
+every L of them into whole tiles of columns, which heads splitting turns into rows; one selection then adds up, for
+every frame, the pieces that fall into its L samples.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ import ttnn
 
 from reference.fold import dense_projection
 
-from .ops import TILE, Selection, round_up, upload, upload_linear, upload_row
+from .ops import Selection, round_up, upload, upload_linear, upload_row
 
 
 @dataclass
@@ -31,17 +31,20 @@ class SynthesisState:
 
 
 class TtSynthesis:
-    """Decoder output, encoder output and features -> samples [B, 1, rows, L of one tile], float32."""
+    """Decoder output, encoder output and features -> samples before their tanh [B, 1, rows, L in whole tiles]."""
 
     def __init__(self, device, model):
         config = model.config
         self.pieces = config.out_buf_len + 1
         self.label = upload_row(device, model.label_embedding()) if config.skip_connection else None
         projection = model.mask_gen.proj_d2e[0]
-        self.projection = upload_linear(device, dense_projection(projection), projection.bias)
+        self.projection = None
+        if config.proj:
+            self.projection = upload_linear(device, dense_projection(projection), projection.bias)
         kernel = model.out_conv[0].weight[:, 0].detach()  # [enc_dim, pieces * L]
         kernel = kernel.reshape(config.enc_dim, self.pieces, config.L)
-        self.out_conv = upload(device, F.pad(kernel, (0, TILE - config.L)).flatten(1))
+        self.width = round_up(config.L)  # columns of a frame's samples
+        self.out_conv = upload(device, F.pad(kernel, (0, self.width - config.L)).flatten(1))
 
     def init_state(self, ops, layout):
         """The zero state at the start of all streams, and the selections for this layout."""
@@ -65,13 +68,12 @@ class TtSynthesis:
             overlap_add=ops.selection(overlap_add.matrix, layout.batch_size),
         )
 
-    def __call__(self, ops, decoded, e, features, state, control, out):
-        """Writes the samples to `out`."""
-        mask = ops.linear(decoded, *self.projection, activation="relu")
+    def __call__(self, ops, decoded, e, features, state, control):
+        mask = ops.linear(decoded, *self.projection, activation="relu") if self.projection else decoded
         if self.label is not None:
             mask = ttnn.addcmul(mask, e, self.label, memory_config=ops.memory)
         masked = ops.concat([state.past, ttnn.multiply(mask, features, memory_config=ops.memory)])
         ops.advance(state.past, state.next_past, masked, control.moved)
         pieces, _, _ = ops.heads(ops.linear(masked, self.out_conv), heads=self.pieces, kv_heads=0)
-        pieces = ttnn.reshape(pieces, (pieces.shape[0], 1, -1, TILE))  # piece by piece
-        ttnn.tanh(ops.select(state.overlap_add, pieces, dtype=ttnn.float32), output_tensor=out)
+        pieces = ttnn.reshape(pieces, (pieces.shape[0], 1, -1, self.width))  # piece by piece
+        return ops.select(state.overlap_add, pieces, dtype=ttnn.float32)
