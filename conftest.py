@@ -83,7 +83,7 @@ if RUNG != "tt-metal":
         return getattr(request, "param", {})
 
     @contextmanager
-    def opened(device):
+    def opened(device, queue_count):
         """A device as tests want it: no op falls back to the host unseen; on the mock device, with values."""
         import ttnn
 
@@ -91,7 +91,7 @@ if RUNG != "tt-metal":
         if RUNG == "mock":
             from support import golden_ops
 
-            golden_ops.install(device)
+            golden_ops.install(device, queue_count)
         yield device
         if RUNG == "mock":
             golden_ops.uninstall()
@@ -102,7 +102,8 @@ if RUNG != "tt-metal":
         """One chip."""
         import ttnn
 
-        with opened(ttnn.open_device(device_id=0, **device_params)) as device:
+        queue_count = device_params.get("num_command_queues", 1)
+        with opened(ttnn.open_device(device_id=0, **device_params), queue_count) as device:
             yield device
         ttnn.close_device(device)
 
@@ -113,9 +114,10 @@ if RUNG != "tt-metal":
 
         if ttnn.get_num_devices() < 2:
             pytest.skip("needs two chips (an N300)")
+        queue_count = device_params.get("num_command_queues", 1)
         if RUNG == "mock":  # has cores for one queue that dispatches; golden_ops keeps the order of two
             worker = ttnn.DispatchCoreConfig(ttnn.DispatchCoreType.WORKER)
             device_params = {**device_params, "num_command_queues": 1, "dispatch_core_config": worker}
-        with opened(ttnn.open_mesh_device(ttnn.MeshShape(1, 2), **device_params)) as device:
+        with opened(ttnn.open_mesh_device(ttnn.MeshShape(1, 2), **device_params), queue_count) as device:
             yield device
         ttnn.close_mesh_device(device)

@@ -166,7 +166,7 @@ def main():
         from ttnn_llvc import DEVICE_PARAMS, TtLLVC
 
         device = ttnn.open_device(device_id=0, **DEVICE_PARAMS)
-        golden_ops.install(device)
+        golden_ops.install(device, DEVICE_PARAMS["num_command_queues"])
         golden_ops.keep_no_values()
         try:
             model = load_golden("llvc").model

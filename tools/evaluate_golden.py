@@ -33,7 +33,7 @@ def open_golden(name, model, device_id):
     from ttnn_llvc import DEVICE_PARAMS, TtLLVC
 
     device = ttnn.open_device(device_id=0, **DEVICE_PARAMS)
-    golden_ops.install(device)
+    golden_ops.install(device, DEVICE_PARAMS["num_command_queues"])
     try:
         network = TtLLVC.from_reference(device, model)
         where = "mock N150, no kernel runs"

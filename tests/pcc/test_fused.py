@@ -15,7 +15,7 @@ import pytest
 import soundfile
 import torch
 import ttnn
-from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
+from support.blocks import NETWORK_PCC, audible_before_the_start, golden, on_device, pcc, speech
 from support.golden import fill_by_rule
 
 from demo.cli import BUNDLED_CHECKPOINT
@@ -75,17 +75,8 @@ def test_every_ring_wraps(device, measure, one_group, chunk_factor, batch_size, 
 @on_device
 @pytest.mark.parametrize("name", ["llvc", "options_wide_groups"])
 def test_gates_are_shut_before_the_start(device, name):
-    """With biases as these a prenet that hears the silence before a stream is far off in the first window.
-
-    Windows of three frames spread these samples over two cores, those of thirteen do not.
-    """
-    model = LLVC(**golden(name).params)
-    model.load_state_dict(golden(name).model.state_dict())
-    with torch.no_grad():
-        for block in model.convnet_pre.down_convs:
-            block.filter.bias.fill_(0.4)
-            block.gate.bias.fill_(0.8)
-    model.eval()
+    """Windows of three frames spread these samples over two cores, those of thirteen do not."""
+    model = audible_before_the_start(name)
     chunk = model.config.chunk_len
     audio = speech("llvc", 1, 3 * chunk)
     value, expected = run(fused(device, model), audio), offline(model, audio)

@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 import ttnn
-from support.blocks import NETWORK_PCC, allocated, for_all_cases, golden, on_device, pcc, speech
+from support.blocks import (
+    NETWORK_PCC,
+    allocated,
+    audible_before_the_start,
+    for_all_cases,
+    golden,
+    on_device,
+    pcc,
+    speech,
+)
 from support.golden import OPTIONS, SMALL, fill_by_rule
 
 from reference.checkpoint import CheckpointError
@@ -120,6 +129,30 @@ def test_flush_begins_anew(device, make_network):
     with make_network(device, model).stream() as stream:
         first = torch.cat((stream.push(audio), stream.flush()), dim=1)
         assert torch.equal(first, torch.cat((stream.push(audio), stream.flush()), dim=1))
+
+
+@on_device
+@pytest.mark.parametrize("name", ["llvc", "options_wide_groups"])
+def test_nothing_is_heard_before_the_start(device, name):
+    """Of the stock network; tests/pcc/test_fused.py has the fused one."""
+    model = audible_before_the_start(name)
+    audio = speech("llvc", 1, 3 * model.config.chunk_len)
+    value, expected = streamed(TtLLVC.from_reference(device, model, "stock"), audio, 1, 208), offline(model, audio)
+    window = slice(model.config.chunk_len)
+    assert pcc(value[:, window], expected[:, window]) >= 0.9997
+    assert (value - expected)[:, window].abs().max() <= 0.03 * expected.abs().max()
+
+
+@on_device
+def test_a_second_network_does_not_lie_in_the_first_ones_trace(device):
+    audio = speech("llvc", 1, 208 * 3)
+    model = golden("llvc").model
+    with TtLLVC.from_reference(device, model, "stock").stream() as stream:
+        parts = [stream.push(audio[:, :500])]
+        second = TtLLVC.from_reference(device, golden("llvc_nc").model, "stock")
+        parts += [stream.push(audio[:, 500:]), stream.flush()]
+        assert second.kernels == "stock"
+    assert pcc(torch.cat(parts, dim=1), offline(model, audio)) >= NETWORK_PCC
 
 
 @on_device

@@ -64,6 +64,17 @@ def speech(name, batch_size, length):
     return torch.stack([audio.roll(-1600 * b)[:length] * (1 - 0.02 * b) for b in range(batch_size)])
 
 
+def audible_before_the_start(name):
+    """The network of a golden configuration, with biases that make it far off where its prenet hears silence."""
+    model = LLVC(**golden(name).params)
+    model.load_state_dict(golden(name).model.state_dict())
+    with torch.no_grad():
+        for block in model.convnet_pre.down_convs:
+            block.filter.bias.fill_(0.4)
+            block.gate.bias.fill_(8)
+    return model.eval()
+
+
 def activations(name, chunk_factor, batch_size, chunks=CHUNKS):
     """Runs the reference over `chunks` chunks from the start of the streams."""
     model = golden(name).model

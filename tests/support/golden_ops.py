@@ -15,6 +15,7 @@ allocated. Command queues are watched for missing events (tests/support/queues.p
 """
 
 import math
+import os
 from dataclasses import dataclass
 
 import torch
@@ -33,12 +34,14 @@ _inside = False
 class _Memory:
     """The values on a device, and what is being recorded."""
 
-    def __init__(self, device):
+    def __init__(self, device, queue_count):
         self.device = device
+        self.queue_count = queue_count
         self.chips = device.get_num_devices()
         self.values = {}  # (buffer type, address) -> float32 tensors, one per chip; None: all are zero
         self.queues = Queues()
         self.traces = {}  # number -> (calls, bytes allocated when it was captured)
+        self.replays = {}  # number -> (queue, position) of the last replay
         self.capturing = None  # calls of the trace that is being captured
         self.programs = 0  # in the program cache when that began
 
@@ -46,10 +49,10 @@ class _Memory:
 _memory = None
 
 
-def install(device):
+def install(device, queue_count):
     """Replaces ttnn's op calls by ones that keep values, and its traces and events by ones that keep calls."""
     global _memory
-    _memory = _Memory(device)
+    _memory = _Memory(device, queue_count)
     ttnn.decorators.FastOperation.__call__ = _call
     for name, replacement in REPLACED.items():
         replacement.original = getattr(ttnn, name)
@@ -67,11 +70,22 @@ def calls_of(trace):
 
 
 def uninstall():
+    """RuntimeError if a trace was not released."""
     global _memory
-    _memory = None
+    left, _memory = len(_memory.traces), None
     ttnn.decorators.FastOperation.__call__ = _run
     for name, replacement in REPLACED.items():
         setattr(ttnn, name, replacement.original)
+    if left:
+        raise RuntimeError(f"{left} traces were not released")
+
+
+def _queue(cq_id):
+    """The number of a command queue. RuntimeError if the device has it not."""
+    queue, there = cq_id or 0, 1 if "TT_METAL_SLOW_DISPATCH_MODE" in os.environ else _memory.queue_count
+    if queue >= there:
+        raise RuntimeError(f"command queue {queue} of a device that has {there}")
+    return queue
 
 
 @dataclass(frozen=True)
@@ -195,7 +209,7 @@ def _call(operation, *args, **kwargs):
         if name not in RULES:
             raise NotImplementedError(f"no golden function for ttnn.{name}; add one to {__file__}")
         placed_args, placed_kwargs = _placed(args), {key: _placed(item) for key, item in kwargs.items()}
-        queue = kwargs.pop("cq_id", None) or 0  # the mock device may have fewer
+        queue = _queue(kwargs.pop("cq_id", None))  # the mock device may have fewer than it was asked for
         result = _run(operation, *args, **kwargs)
         is_upload = name == "copy_host_to_device_tensor"
         if is_upload:
@@ -225,8 +239,8 @@ def _download(tensor, *, mesh_composer=None, cq_id=None, **_):
     if (mesh_composer is None) != (_memory.chips == 1):
         raise RuntimeError("a tensor on several chips needs a mesh composer, and only that")
     place = _Place.of(tensor)
-    _memory.queues.access(cq_id or 0, reads=[place.key])
-    _memory.queues.finish(cq_id or 0)
+    _memory.queues.access(_queue(cq_id), reads=[place.key])
+    _memory.queues.finish(_queue(cq_id))
     return torch.cat([place.read(chip) for chip in range(_memory.chips)])
 
 
@@ -249,21 +263,24 @@ def _execute_trace(device, trace, *, cq_id=None, blocking=True):
     if any(now > then for now, then in zip(allocated(device), before, strict=True)):
         raise RuntimeError("memory was allocated while a trace lives: the trace may overwrite it")
     for call in calls:
-        call.run(cq_id or 0)
+        call.run(_queue(cq_id))
+    _memory.replays[trace] = _queue(cq_id), _memory.queues.position(_queue(cq_id))
     if blocking:
-        _memory.queues.finish(cq_id or 0)
+        _memory.queues.finish(_queue(cq_id))
 
 
 def _release_trace(device, trace):
+    if not _memory.queues.is_over(*_memory.replays.pop(trace, (0, 0))):
+        raise RuntimeError("a trace was released that may still run")
     del _memory.traces[trace]
 
 
 def _record_event(device, cq_id=None):
-    return _memory.queues.record(cq_id or 0)
+    return _memory.queues.record(_queue(cq_id))
 
 
 def _wait_for_event(cq_id, mesh_event):
-    _memory.queues.wait(cq_id or 0, mesh_event)
+    _memory.queues.wait(_queue(cq_id), mesh_event)
 
 
 def _synchronize_device(device, cq_id=None):

@@ -41,6 +41,14 @@ class Queues:
         if known[queue] < position:
             raise QueueRace(f"memory at {memory} is used before the command on queue {queue} that it must wait for")
 
+    def position(self, queue):
+        """How many commands a queue has had."""
+        return self._known[queue][queue]
+
+    def is_over(self, queue, position):
+        """Whether the host knows that a queue has done so many commands."""
+        return self._host[queue] >= position
+
     def record(self, queue):
         """An event behind all commands so far."""
         return Counter(self._known[queue] | self._host)

@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The arithmetic that every program of a chunk is asked for; what it costs is measured by tools/fidelity.py."""
+
+import pytest
+import ttnn
+from support import golden_ops
+from support.blocks import golden, on_device
+
+from tt.fused.program import NOT_ROUNDED
+from ttnn_llvc import TtLLVC
+
+# op: fidelity. Selections are products with 0/1 matrices, which are exact in HiFi2.
+FIDELITY = {
+    "linear": ttnn.MathFidelity.HiFi3,
+    "layer_norm": ttnn.MathFidelity.HiFi3,
+    "transformer.scaled_dot_product_attention": ttnn.MathFidelity.HiFi3,
+    "matmul": ttnn.MathFidelity.HiFi2,
+}
+
+
+@pytest.fixture
+def calls(device, rung):
+    """calls(kernels): the ops of a chunk of a single stream."""
+    if rung != "mock":
+        pytest.skip("what is asked for is the same everywhere, and is seen on the mock device")
+
+    def calls_(kernels):
+        with TtLLVC.from_reference(device, golden("llvc").model, kernels).stream() as stream:
+            return list(golden_ops.calls_of(stream.engine.runner.buffers[0].trace))
+
+    return calls_
+
+
+@on_device
+def test_stock(calls):
+    seen = set()
+    for call in calls("stock"):
+        if call.name in FIDELITY:
+            seen.add(call.name)
+            config = call.kwargs["compute_kernel_config"]
+            assert config.math_fidelity == FIDELITY[call.name], call.name
+            assert config.fp32_dest_acc_en and not config.math_approx_mode, call.name
+        else:
+            assert "compute_kernel_config" not in call.kwargs, call.name
+        if call.name.endswith("attention"):
+            assert call.kwargs["program_config"].exp_approx_mode is False
+    assert seen == set(FIDELITY)
+
+
+@on_device
+def test_fused(calls):
+    (call,) = calls("fused")
+    compute = call.args[1].kernels[0]
+    numbers = dict(compute.named_compile_time_args)
+    assert numbers["parts"] == 15
+    assert compute.config.math_fidelity == ttnn.MathFidelity.HiFi3
+    assert compute.config.fp32_dest_acc_en and not compute.config.math_approx_mode
+    modes = list(compute.config.unpack_to_dest_mode)
+    exact = [i for i, mode in enumerate(modes) if mode == ttnn.UnpackToDestMode.UnpackToDestFp32]
+    # ROWS_EXACT, WAVE_EXACT and RESIDUAL of kernels/layout.h
+    assert exact == [3, 6, 11] and len(NOT_ROUNDED) == 3
