@@ -216,7 +216,7 @@ def test_many_streams_opened_and_closed(device, make_network):
 def test_a_trace_region_that_is_too_small(device_params, rung, make_network):
     if rung not in ("simulator", "card"):
         pytest.skip("the mock device records no traces")
-    device = ttnn.open_device(device_id=0, **{**DEVICE_PARAMS, "trace_region_size": 8192})
+    device = ttnn.open_device(device_id=0, **{**DEVICE_PARAMS, "trace_region_size": 1024})
     try:
         with pytest.raises(DeviceMemoryError, match="too little trace region"):
             make_network(device, golden("llvc").model).stream()
