@@ -54,6 +54,10 @@ MARKERS = {
 }
 
 
+def pytest_addoption(parser):
+    parser.addoption("--update", action="store_true", help="tests/perf/test_device_perf.py: write what is measured")
+
+
 def pytest_configure(config):
     for name, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
