@@ -5,8 +5,9 @@
 
 # Makes .venv and installs what a purpose needs into it, wheels only but for pure Python:
 #   tools/setup.sh [demo | card | evaluation | training | live | ... | tests]
-# A purpose is a file requirements-<purpose>.txt; `demo` is requirements.txt, `tests` is all of them. Where there is a
-# card, every purpose gets what it needs. ttnn has wheels for Python 3.12 and 3.10 only.
+# A purpose is a file requirements-<purpose>.txt; `demo` is requirements.txt, `tests` is all of them but that of
+# `acceptance`, which is all. Where there is a card, every purpose gets what it needs. ttnn has wheels for Python 3.12
+# and 3.10 only.
 set -eu
 cd "$(dirname "$0")/.."
 purpose="${1:-demo}"
@@ -17,12 +18,14 @@ fits() {
 
 case "$purpose" in
     demo) files=requirements.txt ;;
-    tests) files="requirements.txt $(ls requirements-*.txt | grep -v -e -nodeps)" ;;
+    tests) files="requirements.txt $(ls requirements-*.txt | grep -v -e -nodeps -e -acceptance)" ;;
+    acceptance) files="requirements.txt $(ls requirements-*.txt | grep -v -e -nodeps)" ;;
     *) files="requirements.txt requirements-$purpose.txt" ;;
 esac
-if [ -e /dev/tenstorrent ] && [ "$purpose" != tests ]; then
-    files="$files requirements-card.txt"
-fi
+case "$files" in
+    *requirements-card.txt*) ;;
+    *) if [ -e /dev/tenstorrent ]; then files="$files requirements-card.txt"; fi ;;
+esac
 arguments=
 for file in $files; do
     if [ ! -f "$file" ]; then
