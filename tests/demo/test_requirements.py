@@ -87,10 +87,60 @@ def test_what_is_missing_is_told_with_its_file(tmp_path, missing, purpose, run, 
     assert all(("--no-deps -r " + name in said) == ("nodeps" in name) for name in named)
 
 
-def test_setup_refuses_a_purpose_without_a_file(tmp_path):
-    (tmp_path / "requirements.txt").touch()
-    (tmp_path / "tools").mkdir()
-    (tmp_path / "tools" / "setup.sh").write_bytes((ROOT / "tools" / "setup.sh").read_bytes())
-    process = subprocess.run(["sh", "tools/setup.sh", "singing"], cwd=tmp_path, capture_output=True, text=True)
-    assert process.returncode == 1 and not (tmp_path / ".venv").exists()
+# In place of .venv/bin/python: fits, has no torch, and writes down what pip is to install.
+PYTHON = """#!/bin/sh
+case "$*" in
+    *version_info*) ;;
+    *"import torch"*) exit 1 ;;
+    *) echo "$@" | sed "s/.*disable-pip-version-check //" >> installed ;;
+esac
+"""
+
+
+@pytest.fixture
+def setup(tmp_path):
+    """setup(purpose) runs tools/setup.sh in a copy with a stand-in for Python: (process, [what pip was to install])."""
+    for path in (ROOT / "tools" / "setup.sh", *FILES):
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+
+    def run(purpose):
+        python = tmp_path / ".venv" / "bin" / "python"
+        python.parent.mkdir(parents=True, exist_ok=True)
+        python.write_text(PYTHON)
+        python.chmod(0o755)
+        process = subprocess.run(["sh", "tools/setup.sh", purpose], cwd=tmp_path, capture_output=True, text=True)
+        installed = tmp_path / "installed"
+        return process, installed.read_text().splitlines() if installed.exists() else []
+
+    return run
+
+
+def installed_files(line):
+    return set(line.removeprefix("--no-deps ").split()) - {
+        "-r",
+        "requirements-card.txt",
+    }  # that one: where there is a card
+
+
+@pytest.mark.parametrize("purpose", ["demo", "live", "evaluation", "tests", "acceptance"])
+def test_setup_installs_what_a_purpose_needs(setup, tmp_path, purpose):
+    process, (first, *others) = setup(purpose)
+    assert process.returncode == 0 and (tmp_path / ".venv" / f".{purpose}").exists(), process.stderr
+    assert f"for: {purpose}" in process.stdout and "3 GB" in process.stdout
+    everything = {path.name for path in FILES if "nodeps" not in path.name} - {"requirements-card.txt"}
+    expected = {
+        "demo": {"requirements.txt"},
+        "tests": everything - {"requirements-acceptance.txt"},
+        "acceptance": everything,
+    }.get(purpose, {"requirements.txt", f"requirements-{purpose}.txt"})
+    assert installed_files(first) == expected
+    judges = ["--no-deps -r requirements-evaluation-nodeps.txt"]
+    assert others == (judges if "requirements-evaluation.txt" in expected else [])
+
+
+def test_setup_refuses_a_purpose_without_a_file(setup):
+    process, installed = setup("singing")
+    assert process.returncode == 1 and not installed
     assert process.stderr.startswith("error: there is no requirements-singing.txt") and process.stderr.count("\n") == 1
