@@ -10,6 +10,7 @@ Their packages are imported where they are used, so that a missing one can be to
 import importlib.metadata
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 
@@ -95,7 +96,7 @@ class Whisper:
         return normalised(self._model.transcribe(np.asarray(samples, dtype=np.float32), fp16=False)["text"])
 
 
-RECOGNISERS = {"pocketsphinx": Pocketsphinx, "whisper": Whisper}
+RECOGNISERS = {"pocketsphinx": Pocketsphinx, "whisper": Whisper, "whisper-small.en": partial(Whisper, "small.en")}
 
 
 class Dnsmos:

@@ -146,7 +146,7 @@ def _html_table(rows):
 def _write_csv(path, figures):
     """One line per mode and utterance, and one per mode for the whole; each says where it comes from."""
     versions = " ".join(f"{name}={version}" for name, version in figures["versions"].items())
-    origin = {name: figures[name] for name in ("date", "backend", "device", "checkpoint", "recogniser")}
+    origin = {name: figures[name] for name in ("date", "backend", "device", "checkpoint", "recogniser", "listener")}
     origin["versions"] = versions
     lines = []
     for mode in figures["modes"]:

@@ -53,6 +53,7 @@ def test_tests_run_from_the_root(tree):
     assert (root / "generated" / "test_reports" / "most_recent_tests.xml").exists()
 
 
+@pytest.mark.parametrize("tree", PLACES[1:], indirect=True)
 @pytest.mark.skipif(RUNG != "mock", reason="needs the mock device, and here tests run on another")
 def test_the_mock_device_of_whoever_starts_them(tree):
     """As in tt-metal's CI: a cluster description in the environment, and the golden functions' values."""
@@ -65,6 +66,7 @@ def test_the_mock_device_of_whoever_starts_them(tree):
     assert "mask and out_conv" in process.stdout and "measured on the mock device" in process.stdout
 
 
+@pytest.mark.parametrize("tree", PLACES[1:], indirect=True)
 def test_demo_runs_in_place(tree):
     _, llvc = tree
     process = run(["demo.py", "--backend", "cpu", "-o", "out.wav"], llvc)
