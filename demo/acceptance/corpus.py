@@ -53,7 +53,11 @@ def fetch_utterances(root, folder, names):
         if name in wanted:
             wanted[name] = (root / "LibriSpeech" / path, words)
     if missing := [name for name, found in wanted.items() if found is None]:
-        raise CorpusError(f"{root}: LibriSpeech test-clean there lacks {', '.join(missing[:5])}; remove it and retry")
+        few = ", ".join(missing[:3])
+        raise CorpusError(
+            f"{root / LIBRISPEECH}: lacks {len(missing)} of {len(names)} utterances ({few}, ...); name a folder "
+            "that has all of test-clean with --corpus"
+        )
     for name, (path, words) in wanted.items():
         with replacing(folder / f"{name}{path.suffix}") as temporary:
             shutil.copyfile(path, temporary)

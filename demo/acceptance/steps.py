@@ -6,6 +6,7 @@
 
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -55,10 +56,7 @@ class Acceptance:
 
     def card(self):
         """The card, its firmware and its driver."""
-        if not self.on_card:
-            raise CannotRun("--backend cpu: no card is asked for")
-        if not has_card():
-            raise CannotRun("no card in /dev/tenstorrent; install Tenstorrent's driver (tt-kmd), or use --backend cpu")
+        self._needs_card()
         nodes = sorted(SYSFS.glob("tenstorrent!*"))
         cards = [{name: _attribute(node / f"tt_{name}") for name in ("card_type", "fw_bundle_ver")} for node in nodes]
         boards = sorted({(card["card_type"] or "unknown")[:4] for card in cards})
@@ -86,9 +84,18 @@ class Acceptance:
         """The time of the kernels alone, by tt-metal's profiler, on the card."""
         return self._tests("device_perf", DEVICE_PERF_TESTS)
 
-    def _tests(self, name, arguments):
+    def _needs_card(self):
+        """CannotRun without a card: the tests would run on the mock device, and that is no result of a card."""
         if not self.on_card:
-            raise CannotRun("--backend cpu: these tests are for a card")
+            raise CannotRun("is for a card, and this is --backend cpu")
+        if not has_card():
+            raise CannotRun("no card in /dev/tenstorrent; install Tenstorrent's driver (tt-kmd), or use --backend cpu")
+        for name in ("TT_METAL_MOCK_CLUSTER_DESC_PATH", "TT_METAL_SIMULATOR"):
+            if name in os.environ:
+                raise CannotRun(f"{name} is set, with which nothing runs on the card; unset it")
+
+    def _tests(self, name, arguments):
+        self._needs_card()
         report, log = self.folder / f"{name}.xml", self.folder / f"{name}.log"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report.resolve()}", *map(str, arguments)]
         with log.open("w") as output:

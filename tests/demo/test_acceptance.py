@@ -209,6 +209,11 @@ def test_left_out():
 """
 
 
+def as_with_a_card(monkeypatch):
+    monkeypatch.setattr(steps, "has_card", lambda: True)
+    monkeypatch.delenv("TT_METAL_MOCK_CLUSTER_DESC_PATH", raising=False)
+
+
 @pytest.fixture
 def device_tests(tmp_path, monkeypatch):
     """A file of tests in place of those of the device."""
@@ -233,7 +238,7 @@ def test_on_the_mock_device(device, rung, server, device_tests, tmp_path, monkey
     golden_ops.keep_no_values()  # tests/e2e looks at them
     for module in (cli, evaluate):
         monkeypatch.setattr(module, "open_backend", open_mock)
-    monkeypatch.setattr(steps, "has_card", lambda: True)
+    as_with_a_card(monkeypatch)
     monkeypatch.setattr(steps, "STREAMS", 2)
     monkeypatch.setattr(steps, "MINUTE", 430)
     node = tmp_path / "sys" / "tenstorrent!0"
@@ -291,7 +296,7 @@ def test_odd_answers_are_told(server, tmp_path, answer):
 
 
 def test_an_utterance_that_the_corpus_lacks(server, tmp_path):
-    with pytest.raises(corpus.CorpusError, match="lacks 1-2-0000"):
+    with pytest.raises(corpus.CorpusError, match=r"lacks 1 of 2 utterances \(1-2-0000"):
         corpus.fetch_utterances(tmp_path / "corpus", tmp_path / "input", [corpus.listed()[0], "1-2-0000"])
     assert not (tmp_path / "input").exists()
 
@@ -315,7 +320,22 @@ def test_a_broken_file_of_results(server, tmp_path, capsys):
     assert "cannot be read" in (said := capsys.readouterr().err) and said.count("\n") == 1
 
 
-def test_a_run_of_pytest_is_read(tmp_path, device_tests):
+@pytest.mark.parametrize("variable", [None, "TT_METAL_MOCK_CLUSTER_DESC_PATH", "TT_METAL_SIMULATOR"])
+def test_what_is_no_card_is_not_taken_for_one(tmp_path, device_tests, monkeypatch, variable):
+    """The tests would run all the same, on the mock device or a simulator."""
+    as_with_a_card(monkeypatch)
+    if variable:
+        monkeypatch.setenv(variable, "something")
+    else:
+        monkeypatch.setattr(steps, "has_card", lambda: False)
+    acceptance = Acceptance(parse_args(["--backend", "ttnn", "--output", str(tmp_path)]), {})
+    for step in (acceptance.card, acceptance.pcc, acceptance.perf, acceptance.device_perf):
+        with pytest.raises(CannotRun, match=variable or "no card in /dev/tenstorrent"):
+            step()
+
+
+def test_a_run_of_pytest_is_read(tmp_path, device_tests, monkeypatch):
+    as_with_a_card(monkeypatch)
     args = parse_args(["--backend", "ttnn", "--output", str(tmp_path)])
     figures = Acceptance(args, {}).pcc()
     assert figures == read_junit(tmp_path / "pcc.xml")

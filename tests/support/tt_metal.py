@@ -68,7 +68,7 @@ def mesh_device(device_params):
 def make_tree(root, place):
     """Copies the project to `place` under `root`, an empty folder; returns the copy."""
     llvc = root / place
-    left_out = (".git", ".venv", ".*_cache", "llvc_models", ".hypothesis", "__pycache__", "generated", "acceptance")
+    left_out = (".git", ".venv", ".*_cache", "llvc_models", ".hypothesis", "__pycache__", "generated")
     shutil.copytree(ROOT, llvc, ignore=shutil.ignore_patterns(*left_out))
     scripts = root / "tests" / "scripts"
     scripts.mkdir(parents=True)
