@@ -23,7 +23,7 @@ from ..cli import Parser, count, exit_code
 from ..files import replacing
 from ..judges import RECOGNISERS
 from .report import statuses, text_table, write
-from .steps import STEPS, Acceptance, CannotRun
+from .steps import STEPS, Acceptance, CannotRun, is_done, is_of_other_weights, weights_in
 from .targets import MISSED, UNMEASURED, judged
 
 ALL_MET, NOT_ALL_MET = 0, 3  # exit codes; 1 is for errors, 2 for wrong options
@@ -93,14 +93,15 @@ def run(args):
     args.output.mkdir(parents=True, exist_ok=True)
     acceptance = Acceptance(args, results)
     for step in args.only or STEPS:
-        if not args.only and results.get(step, {}).get("status") == "done":
+        if not args.only and is_done(step, results):
             print(f"{step}: done before")
             continue
         print(f"{step}: {getattr(Acceptance, step).__doc__}", flush=True)
-        results[step] = attempt(getattr(acceptance, step))
+        results[step] = attempt(getattr(acceptance, step)) | {"weights": weights_in(results)}
         if results[step]["status"] != "done":
             print(f"{step}: {results[step]['status']}: {results[step]['why']}", file=sys.stderr)
         keep(args, results)
+    results = {step: result for step, result in results.items() if not is_of_other_weights(step, results)}
     where = provenance(args, results)
     write(args.output, results, STEPS, where)
     print("\n".join(["", where, "", *text_table(results), "", *statuses(results, STEPS)]))

@@ -50,7 +50,7 @@ class Acceptance:
 
     def figures(self, step):
         """What an earlier step found. CannotRun if it did not."""
-        if self.results.get(step, {}).get("status") != "done":
+        if self.results.get(step, {}).get("status") != "done" or is_of_other_weights(step, self.results):
             raise CannotRun(f"needs the step {step}, which was not done")
         return self.results[step]["figures"]
 
@@ -118,8 +118,9 @@ class Acceptance:
         """Speech of the target voice."""
         if self.args.target:
             return {"folder": str(self.args.target), "files": len(required_audio_files(self.args.target))}
-        folder = self.folder / "target"
-        if self.figures("weights")["published"]:
+        published = self.figures("weights")["published"]
+        folder = self.folder / ("target_speaker" if published else "target_of_demo_voice")
+        if published:
             try:
                 return {"folder": str(folder), "files": fetch_target(folder)}
             except CorpusError as error:
@@ -181,6 +182,24 @@ class Acceptance:
 
 
 STEPS = ("card", "weights", "pcc", "perf", "device_perf", "corpus", "voice", "demo", "evaluation")
+OF_WEIGHTS = ("voice", "demo", "evaluation")  # what depends on whose voice it is
+
+
+def weights_in(results):
+    """The weights that the step of this name found; None before."""
+    return results.get("weights", {}).get("figures", {}).get("path")
+
+
+def is_of_other_weights(step, results):
+    """Whether a result is that of another voice than the one that is there now."""
+    return step in OF_WEIGHTS and results.get(step, {}).get("weights") != weights_in(results)
+
+
+def is_done(step, results):
+    """Whether a run may leave a step as it is. The published voice is looked for until it is there."""
+    if results.get(step, {}).get("status") != "done" or is_of_other_weights(step, results):
+        return False
+    return step != "weights" or results[step]["figures"]["published"]
 
 
 def _attribute(path):

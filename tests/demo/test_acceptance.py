@@ -287,6 +287,26 @@ def test_what_fails_does_not_stop_the_rest(server, tmp_path, capsys):
     assert results_in(tmp_path)["evaluation"]["status"] == "done"
 
 
+def test_the_published_voice_takes_the_place_of_the_demo_voice(server, tmp_path, capsys):
+    """Once it can be had, nothing of the demo voice is left among the results."""
+    server.status["HEAD"] = 503
+    options = ["--backend", "cpu", "--target", str(Path(__file__).parents[2] / "test_wavs")]
+    run(tmp_path, *options)
+    before = results_in(tmp_path)
+    assert not before["weights"]["figures"]["published"] and before["evaluation"]["status"] == "done"
+    server.status["HEAD"] = 200
+    run(tmp_path, *options, "--only", "weights")
+    capsys.readouterr()
+    run(tmp_path, *options, "--only", "evaluation")
+    assert "needs the step voice" in capsys.readouterr().err
+    run(tmp_path, *options)
+    after = results_in(tmp_path)
+    assert after["weights"]["figures"]["published"] and after["corpus"] == before["corpus"]
+    for step in ("demo", "evaluation"):
+        assert after[step]["status"] == "done" and after[step]["figures"] != before[step]["figures"]
+    assert capsys.readouterr().out.count("done before") == 2
+
+
 @pytest.mark.parametrize("answer", [b"<html>", b'{"rows": [{"row": {"id": "8312-1-0000"}}]}', b'{"error": "busy"}'])
 def test_odd_answers_are_told(server, tmp_path, answer):
     server.files["train.360"] = server.files["train.100"] = answer
@@ -306,7 +326,7 @@ def test_the_demo_voice_is_compared_with_what_it_should_say(server, tmp_path):
     (tmp_path / "input").mkdir()
     soundfile.write(tmp_path / "input" / "a.wav", load_golden("llvc").arrays["audio"][:24000], 16000)
     args = parse_args(["--backend", "cpu", "--output", str(tmp_path)])
-    done = {"weights": {"published": False}, "corpus": {"utterances": 1}}
+    done = {"weights": {"published": False, "path": "here"}, "corpus": {"utterances": 1}}
     results = {name: {"status": "done", "figures": figures} for name, figures in done.items()}
     assert Acceptance(args, results).voice()["files"] == 1
     with pytest.raises(CannotRun, match="needs the step weights"):

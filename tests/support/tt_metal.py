@@ -9,6 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# What lies in the project's folder and is no part of it.
+NOT_COPIED = {".git", ".venv", ".hypothesis", "llvc_models", "generated", "evaluation", "acceptance"}
+
 PYTEST_INI = """
 [pytest]
 timeout = 300
@@ -68,8 +71,12 @@ def mesh_device(device_params):
 def make_tree(root, place):
     """Copies the project to `place` under `root`, an empty folder; returns the copy."""
     llvc = root / place
-    left_out = (".git", ".venv", ".*_cache", "llvc_models", ".hypothesis", "__pycache__", "generated")
-    shutil.copytree(ROOT, llvc, ignore=shutil.ignore_patterns(*left_out))
+    anywhere = shutil.ignore_patterns("__pycache__", ".*_cache")
+
+    def left_out(folder, names):
+        return anywhere(folder, names) | (NOT_COPIED & set(names) if Path(folder) == ROOT else set())
+
+    shutil.copytree(ROOT, llvc, ignore=left_out)
     scripts = root / "tests" / "scripts"
     scripts.mkdir(parents=True)
     (scripts / "common.py").write_text("anything = None\n")
