@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
 PYTHON_IN_VENV = .venv/bin/python
+# what can be installed apart, each as requirements-<purpose>.txt has it
+PURPOSES = $(filter-out tests %-nodeps,$(patsubst requirements-%.txt,%,$(wildcard requirements-*.txt)))
 
-.PHONY: demo test lint setup
+.PHONY: demo test lint setup $(PURPOSES)
 
-demo: setup ## converts test_wavs/example.wav
+demo: .venv/.demo ## converts test_wavs/example.wav
 	$(PYTHON_IN_VENV) demo.py
 
 test: setup lint ## all tests that need no card
@@ -16,7 +18,9 @@ lint: setup
 	$(PYTHON_IN_VENV) -m ruff check .
 	$(PYTHON_IN_VENV) -m ruff format --check .
 
-setup: .venv/.installed ## makes .venv where it is missing or a requirements file is newer
+setup: .venv/.tests ## makes .venv with all that the tests need, where it is missing or a requirements file is newer
 
-.venv/.installed: requirements.txt requirements-live.txt tools/setup.sh
-	PYTHON=$(PYTHON) tools/setup.sh
+$(PURPOSES): %: .venv/.%
+
+.venv/.%: $(wildcard requirements*.txt) tools/setup.sh
+	PYTHON=$(PYTHON) tools/setup.sh $*

@@ -4,11 +4,13 @@
 
 """Makes the project importable in both its homes, and gives its device tests a device.
 
-The homes are a repository of its own and models/demos/llvc of tt-metal. The project has no pytest configuration
-file: inside tt-metal, where tt-metal's applies, one would hide tt-metal's own conftest.py and its fixtures.
+The homes are a repository of its own and a folder under models/ of tt-metal, such as models/demos/audio/llvc. The
+project has no pytest configuration file: inside tt-metal, where tt-metal's applies, one would hide tt-metal's own
+conftest.py and its fixtures.
 
 Device tests run on the best there is: a card; else the simulated Wormhole that TT_METAL_SIMULATOR names; else ttnn's
-mock device, where values come from PyTorch (tests/support/golden_ops.py). Inside tt-metal its fixtures decide.
+mock device, where values come from PyTorch (tests/support/golden_ops.py). Inside tt-metal its fixtures decide, but for
+the mock device of tt-metal's CI (TT_METAL_MOCK_CLUSTER_DESC_PATH), which computes nothing by itself.
 """
 
 import os
@@ -32,9 +34,9 @@ settings.register_profile(
 settings.load_profile("llvc")
 
 from support import mock_device  # noqa: E402
-from support.rung import DESCRIPTION, RUNG  # noqa: E402
+from support.rung import DESCRIPTION, GIVEN_MOCK, RUNG  # noqa: E402
 
-if RUNG == "mock":
+if RUNG == "mock" and not GIVEN_MOCK:
     # Before anything imports ttnn. The folder goes with the process.
     _mock_folder = tempfile.TemporaryDirectory(prefix="llvc_mock_")
     mock_device.set_up(_mock_folder.name, board=os.environ.get("LLVC_MOCK_BOARD", "n150"))
@@ -50,6 +52,10 @@ MARKERS = {
     "models_performance_bare_metal": "measures end-to-end speed on a card",
     "models_device_performance_bare_metal": "measures the speed of kernels on a card",
 }
+
+
+def pytest_addoption(parser):
+    parser.addoption("--update", action="store_true", help="tests/perf/test_device_perf.py: write what is measured")
 
 
 def pytest_configure(config):
@@ -96,6 +102,11 @@ if RUNG != "tt-metal":
         if RUNG == "mock":
             golden_ops.uninstall()
         ttnn.CONFIG.throw_exception_on_fallback = fallback
+
+    @pytest.fixture(scope="session")
+    def model_location_generator():
+        """Where a model is, as tt-metal's fixture answers where it has none: under its name, on the hub."""
+        return lambda model_version, model_subdir="", **_: model_version
 
     @pytest.fixture
     def device(device_params):

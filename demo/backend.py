@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from reference.errors import LLVCError, one_line
+from reference.errors import LLVCError, not_installed, one_line
 from reference.streaming import LLVCEngine
 from streaming.engine import ChunkEngine
 
@@ -121,13 +121,13 @@ def _import_ttnn():
             "--backend ttnn needs a Tenstorrent card (there is none in /dev/tenstorrent) or a simulator named by "
             "TT_METAL_SIMULATOR; use --backend cpu"
         )
-    from loguru import logger
-
-    logger.remove()
-    logger.add(sys.stderr, level="WARNING")
     os.environ.setdefault("TT_LOGGER_LEVEL", "error")
     try:
+        from loguru import logger
+
+        logger.remove()
+        logger.add(sys.stderr, level="WARNING")
         import ttnn
     except ImportError as error:
-        raise BackendError(f"ttnn cannot be imported ({error}); install requirements.txt") from None
+        raise BackendError(not_installed(error, "card")) from None
     return ttnn

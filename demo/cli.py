@@ -108,6 +108,11 @@ def load(args):
     checkpoint = args.checkpoint_path
     if checkpoint != DEFAULT_CHECKPOINT or Path(checkpoint).exists():
         return load_model(checkpoint, config), sample_rate
+    from .weights import cached  # takes a while to import, and is seldom needed
+
+    if args.config_path == locate(DEFAULT_CONFIG) and (path := cached("llvc")):
+        print(f"speaking with the published voice from the cache of huggingface_hub: {path}")
+        return load_model(path, config), sample_rate
     get_voice = "for the published one run: python -m demo.download_weights"
     try:
         model = load_model(BUNDLED_CHECKPOINT, config)

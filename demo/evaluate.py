@@ -4,8 +4,8 @@
 
 """How good a checkpoint is on a backend: python -m demo.evaluate --input FOLDER --target FOLDER.
 
-Fidelity to the PyTorch reference, streaming against offline, speaker similarity, word error rate and speed of every
-utterance, as a table, JSON, CSV and an HTML page with plots and audio.
+Fidelity to the PyTorch reference, streaming against offline, speaker similarity, word error rate, DNSMOS and speed of
+every utterance, as a table, JSON, CSV and an HTML page with plots and audio.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from reference.checkpoint import load_model
 from reference.config import load_config
-from reference.errors import LLVCError, one_line
+from reference.errors import LLVCError, not_installed
 from streaming.stream import ChunkedStream
 
 from . import metrics
@@ -31,10 +31,19 @@ from .audio import read_audio, required_audio_files
 from .backend import BACKENDS, open_backend
 from .cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, Parser, count, exit_code, locate
 from .convert import convert_offline, stream_figures, timed_chunks
-from .judges import RECOGNISERS, SAMPLE_RATE, JudgeError, SpeakerEncoder, mean_voice, similarity, word_error_rate
+from .judges import (
+    RECOGNISERS,
+    SAMPLE_RATE,
+    Dnsmos,
+    JudgeError,
+    SpeakerEncoder,
+    mean_voice,
+    similarity,
+    word_error_rate,
+)
 from .report import table, write_report
 
-PACKAGES = ("torch", "numpy", "resemblyzer", "jiwer", "pocketsphinx", "ttnn")
+PACKAGES = ("torch", "numpy", "resemblyzer", "jiwer", "pocketsphinx", "speechmos", "ttnn")
 OF_ONE_UTTERANCE = ("utterance", "seconds", "words", "wer_source", "wer_text")  # figures that have no mean
 MET, MISSED = 0, 3  # exit codes; 1 is for errors, 2 for wrong options
 
@@ -55,10 +64,11 @@ class Utterance:
 
 @dataclass
 class Judges:
-    """encoder: samples -> embedding; recogniser: samples -> words; both with a name."""
+    """encoder: samples -> embedding; recogniser: samples -> words; listener: samples -> opinion; all with a name."""
 
     encoder: object
     recogniser: object
+    listener: object
 
 
 def parse_args(argv=None):
@@ -244,14 +254,23 @@ class Evaluation:
         return {"mode": name, "summary": summary, "utterances": rows, "chunk_ms": chunk_ms}, outputs
 
     def controls(self):
-        """What the recogniser makes of the sources and of the aligned targets: its own errors."""
+        """What recogniser and listener make of the sources and of the aligned targets: what is not the network's."""
         aligned = [i for i, u in enumerate(self.utterances) if u.target is not None]
         words = [self.judges.recogniser(self.utterances[i].target) for i in aligned]
         return {
             "source_words": self.heard,
-            "source": self._word_error_rates(self.heard),
-            "target": self._word_error_rates(words, aligned) if aligned else None,
+            "source": self._word_error_rates(self.heard) | {"dnsmos": self._opinion(u.audio for u in self.utterances)},
+            "target": (
+                self._word_error_rates(words, aligned)
+                | {"dnsmos": self._opinion(self.utterances[i].target for i in aligned)}
+                if aligned
+                else None
+            ),
         }
+
+    def _opinion(self, signals):
+        """The mean DNSMOS of signals [N]."""
+        return mean_of([{"dnsmos": self.judges.listener(samples)} for samples in signals], "dnsmos")
 
     def _utterance(self, index, converted, offline, chunk_factor):
         utterance, config = self.utterances[index], self.model.config
@@ -262,6 +281,7 @@ class Evaluation:
         row |= compare(converted, self.references[index], offline, config.L, chunk_len)
         row |= self._similarities(index, self._voice(converted, f"{utterance.name}, converted"))
         row["words"] = self.judges.recogniser(converted)
+        row["dnsmos"] = self.judges.listener(converted)
         return row | self._word_error_rates([row["words"]], [index])
 
     def _similarities(self, index, voice):
@@ -314,6 +334,7 @@ def provenance(backend, judges, args):
         "checkpoint": Path(args.checkpoint).name,
         "speaker_model": judges.encoder.name,
         "recogniser": judges.recogniser.name,
+        "listener": judges.listener.name,
         "targets": {
             "min_similarity": args.min_similarity,
             "max_wer": args.max_wer,
@@ -363,10 +384,9 @@ def show(value):
 def open_judges(recogniser):
     """The judges, with the recogniser of that name. EvaluationError if a package is missing."""
     try:
-        return Judges(SpeakerEncoder(), RECOGNISERS[recogniser]())
+        return Judges(SpeakerEncoder(), RECOGNISERS[recogniser](), Dnsmos())
     except ImportError as error:
-        message = f"{one_line(error)}; the evaluation needs all of requirements.txt: pip install -r requirements.txt"
-        raise EvaluationError(message) from None
+        raise EvaluationError(not_installed(error, "evaluation")) from None
 
 
 def main(argv=None, open_backend=open_backend):

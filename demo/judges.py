@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Models that judge speech: whose voice it is, and which words it says. All take samples [N] at 16 kHz.
+"""Models that judge speech: whose voice it is, which words it says, how good it sounds. All take samples [N] at 16 kHz.
 
 Their packages are imported where they are used, so that a missing one can be told in one line.
 """
@@ -10,6 +10,7 @@ Their packages are imported where they are used, so that a missing one can be to
 import importlib.metadata
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 
@@ -79,25 +80,40 @@ class Pocketsphinx:
 class Whisper:
     """OpenAI's Whisper, an optional extra: pip install openai-whisper, which fetches its model on first use."""
 
-    MODEL = "base.en"
-
-    def __init__(self):
+    def __init__(self, model="base.en"):
         try:
             import whisper
         except ImportError:
             raise JudgeError("--recogniser whisper needs a package of its own: pip install openai-whisper") from None
         try:
-            self._model = whisper.load_model(self.MODEL)
+            self._model = whisper.load_model(model)
         except Exception as error:  # no network, a broken download, a full disk
-            raise JudgeError(f"Whisper's model {self.MODEL} cannot be loaded ({error})") from None
-        self.name = f"Whisper {self.MODEL}, openai-whisper {importlib.metadata.version('openai-whisper')}"
+            raise JudgeError(f"Whisper's model {model} cannot be loaded ({error})") from None
+        self.name = f"Whisper {model}, openai-whisper {importlib.metadata.version('openai-whisper')}"
 
     def __call__(self, samples):
         """The words, lower case."""
         return normalised(self._model.transcribe(np.asarray(samples, dtype=np.float32), fp16=False)["text"])
 
 
-RECOGNISERS = {"pocketsphinx": Pocketsphinx, "whisper": Whisper}
+RECOGNISERS = {"pocketsphinx": Pocketsphinx, "whisper": Whisper, "whisper-small.en": partial(Whisper, "small.en")}
+
+
+class Dnsmos:
+    """DNSMOS P.835 (Reddy et al., 2022), whose models are in the package: how good listeners would find speech."""
+
+    def __init__(self):
+        from speechmos import dnsmos
+
+        self.name = f"DNSMOS P.835, speechmos {importlib.metadata.version('speechmos')}"
+        self._run = dnsmos.run
+
+    def __call__(self, samples):
+        """The overall opinion, from 1 (bad) to 5 (excellent); None for silence, of which there is none."""
+        samples = np.asarray(samples, dtype=np.float32)
+        if not samples.any():
+            return None
+        return float(self._run(np.clip(samples, -1, 1), SAMPLE_RATE)["ovrl_mos"])
 
 
 def normalised(text):

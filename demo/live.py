@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 import torch
 
-from reference.errors import LLVCError, one_line
+from reference.errors import LLVCError, not_installed, one_line
 
 from .backend import BACKENDS, open_backend
 from .cli import DEFAULT_CHECKPOINT, DEFAULT_CONFIG, Parser, count, exit_code, load, locate
@@ -78,9 +78,7 @@ def import_live():
         import live.converters
         import live.local
     except ModuleNotFoundError as error:
-        raise LiveError(
-            f"{error.name} is not installed; run: {sys.executable} -m pip install -r requirements-live.txt"
-        ) from None
+        raise LiveError(not_installed(error, "live")) from None
     except OSError as error:
         reason = one_line(error)
         raise LiveError(f"PortAudio is missing ({reason}); on Debian and Ubuntu: apt install libportaudio2") from None

@@ -32,6 +32,7 @@ COLUMNS = [
     ("source to target %", "similarity_source_target", "{:.1f}"),
     ("WER source %", "wer_source", "{:.1f}"),
     ("WER text %", "wer_text", "{:.1f}"),
+    ("DNSMOS", "dnsmos", "{:.2f}"),
     ("RTF", "rtf", "{:.3f}"),
     ("p50 ms", "p50", "{:.2f}"),
     ("p99 ms", "p99", "{:.2f}"),
@@ -49,11 +50,12 @@ def cells(figures):
 
 
 def heading(figures):
-    """Where the figures come from, and the recogniser's own errors, a line each."""
+    """Where the figures come from, and what the judges make of other speech than the network's, a line each."""
     versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
     lines = [
         f"{figures['checkpoint']} on backend {figures['backend']} ({figures['device']}), {figures['date']}",
-        f"{versions}; voices by {figures['speaker_model']}, words by {figures['recogniser']}",
+        f"{versions}; voices by {figures['speaker_model']}, words by {figures['recogniser']}, "
+        f"opinions by {figures['listener']}",
     ]
     for name, what in (("source", "the sources"), ("target", "the aligned targets")):
         rates = figures["controls"][name] or {}
@@ -62,6 +64,8 @@ def heading(figures):
             if rate is not None and (name, against) != ("source", "source"):
                 reference = "what it hears in the sources" if against == "source" else "the text"
                 lines.append(f"the recogniser's own WER on {what}: {rate:.1f}% against {reference}")
+        if rates.get("dnsmos") is not None:
+            lines.append(f"DNSMOS of {what}: {rates['dnsmos']:.2f}")
     return lines
 
 
@@ -142,7 +146,7 @@ def _html_table(rows):
 def _write_csv(path, figures):
     """One line per mode and utterance, and one per mode for the whole; each says where it comes from."""
     versions = " ".join(f"{name}={version}" for name, version in figures["versions"].items())
-    origin = {name: figures[name] for name in ("date", "backend", "device", "checkpoint", "recogniser")}
+    origin = {name: figures[name] for name in ("date", "backend", "device", "checkpoint", "recogniser", "listener")}
     origin["versions"] = versions
     lines = []
     for mode in figures["modes"]:

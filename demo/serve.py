@@ -11,7 +11,7 @@ import socket
 import ssl
 import sys
 
-from reference.errors import LLVCError, one_line
+from reference.errors import LLVCError, not_installed, one_line
 
 from .backend import BACKENDS, available_cores, open_backend
 from .cli import BUNDLED_CHECKPOINT, DEFAULT_CHECKPOINT, DEFAULT_CONFIG, Parser, count, exit_code, load, locate
@@ -68,9 +68,7 @@ def import_live():
         import live.clocked
         import live.session
     except ModuleNotFoundError as error:
-        raise ServeError(
-            f"{error.name} is not installed; run: {sys.executable} -m pip install -r requirements-live.txt"
-        ) from None
+        raise ServeError(not_installed(error, "live")) from None
     return live
 
 

@@ -4,6 +4,7 @@
 
 """Prints what device tests measured as tables at the end of a run, with the rung it was measured on."""
 
+import json
 from importlib.metadata import version
 
 import pytest
@@ -103,7 +104,7 @@ def tabulate_transfers():
 
 
 @pytest.fixture
-def tabulate_speed():
+def tabulate_speed(request):
     """tabulate_speed(board, setting, n, B, figures): a row of the table of speeds."""
 
     def tabulate(board, setting, chunk_factor, batch_size, figures):
@@ -113,6 +114,10 @@ def tabulate_speed():
             f"{board:6} {setting:15} {chunk_factor:>2} {batch_size:>3} {figures['rtf']:6.3f} {times['mean']:19.2f}"
             f"{columns} {times['jitter']:7.2f} {figures['latency_ms']:11.2f} {figures['tokens_per_s']:9.0f}"
         )
+        names = ("rtf", "compute_ms", "latency_ms", "tokens_per_s")
+        speed = {"board": board, "setting": setting, "n": chunk_factor, "B": batch_size}
+        speed |= {name: figures[name] for name in names}
+        request.node.user_properties.append(("speed", json.dumps(speed)))
 
     return tabulate
 

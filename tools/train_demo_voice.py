@@ -22,16 +22,21 @@ sys.path.insert(0, str(ROOT))
 
 import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
-from loguru import logger  # noqa: E402
 
 from demo.audio import read_audio, required_audio_files, write_audio  # noqa: E402
 from demo.cli import BUNDLED_CHECKPOINT, exit_code  # noqa: E402
 from demo.files import replacing  # noqa: E402
 from reference.config import load_config  # noqa: E402
-from reference.errors import LLVCError  # noqa: E402
-from tools.demo_voice.speech import make_pairs, recording_jobs, synthesiser_jobs  # noqa: E402
-from tools.demo_voice.target import SAMPLE_RATE, Analysis, Speaker, TargetVoice, to_target  # noqa: E402
-from tools.demo_voice.training import Training, plot_log  # noqa: E402
+from reference.errors import LLVCError, not_installed  # noqa: E402
+
+try:
+    from loguru import logger
+
+    from tools.demo_voice.speech import make_pairs, recording_jobs, synthesiser_jobs
+    from tools.demo_voice.target import SAMPLE_RATE, Analysis, Speaker, TargetVoice, to_target
+    from tools.demo_voice.training import Training, plot_log
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {not_installed(error, 'training')}")
 
 CONFIG = ROOT / "experiments/llvc/config.json"
 VOICE = ROOT / "tools/demo_voice/voice.json"

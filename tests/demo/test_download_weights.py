@@ -4,7 +4,6 @@
 
 """The download of the checkpoints, against a small stand-in for the Hugging Face Hub on 127.0.0.1."""
 
-import contextlib
 import hashlib
 import os
 import random
@@ -16,13 +15,13 @@ import subprocess
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import huggingface_hub
 import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import WeakFileLock
+from support.hub import close, serving, use_endpoint
 
 from demo import download_weights
 from demo.download_weights import CHECKPOINT_PATH, CHUNK_BYTES, DownloadError, download, main
@@ -32,98 +31,12 @@ SIZE = 5 * CHUNK_BYTES + 1234
 CUT = 3 * CHUNK_BYTES + 100  # where a connection breaks: three chunks are safe by then
 FILES = {name: random.Random(name).randbytes(SIZE) for name in ("llvc", "llvc_hfg", "llvc_nc")}
 SHA256 = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
-
-
-class Hub(ThreadingHTTPServer):
-    """HEAD and GET of /KoeAI/llvc/resolve/main/<path>, and the faults that a test asks for."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), HubHandler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.files = {f"/KoeAI/llvc/resolve/main/{CHECKPOINT_PATH.format(name=n)}": d for n, d in FILES.items()}
-        self.requests = []  # (method, name of the checkpoint, Range header)
-        self.tokens = []  # the Authorization headers
-        self.sent = []  # (offset, length) of what each GET has sent
-        self.status = {"HEAD": 200, "GET": 200}
-        self.breaks = []  # for the next GETs: (bytes to send, function of the handler that breaks the connection)
-        self.ranges = True
-        self.storage = None  # URL of a server that has the bytes, as the storage behind the real Hub
-
-    def gets(self):
-        """Return the Range headers of the GET requests."""
-        return [range_header for method, _, range_header in self.requests if method == "GET"]
-
-
-class HubHandler(BaseHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-    def do_HEAD(self):
-        self.answer()
-
-    def do_GET(self):
-        data, offset = self.answer()
-        if data is None:
-            return
-        count, break_off = self.server.breaks.pop(0) if self.server.breaks else (len(data), None)
-        self.server.sent.append((offset, len(data[:count])))
-        self.wfile.write(data[:count])
-        if break_off:
-            break_off(self)
-
-    def answer(self):
-        """Send status and headers; return the bytes that are to follow and their offset in the file."""
-        range_header = self.headers.get("Range")
-        data = self.server.files.get(self.path)
-        if data:  # huggingface_hub may ask for /api/... as well
-            self.server.requests.append((self.command, self.path.split("/")[-2], range_header))
-            self.server.tokens.append(self.headers.get("Authorization"))
-        status = 404 if data is None else 302 if self.server.storage else self.server.status[self.command]
-        if status != 200:
-            self.send_response(status)
-            if status == 302:
-                self.send_header("Location", f"{self.server.storage}{self.path}")
-                self.send_header("X-Linked-Size", str(len(data)))
-                self.send_header("X-Linked-ETag", f'"{hashlib.sha256(data).hexdigest()}"')
-                self.send_header("X-Repo-Commit", "0" * 40)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return None, 0
-        offset = int(re.fullmatch(r"bytes=(\d+)-", range_header)[1]) if range_header and self.server.ranges else 0
-        self.send_response(206 if offset else 200)
-        self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
-        self.send_header("X-Repo-Commit", "0" * 40)
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(len(data) - offset))
-        if offset:
-            self.send_header("Content-Range", f"bytes {offset}-{len(data) - 1}/{len(data)}")
-        self.end_headers()
-        return data[offset:], offset
-
-
-def close(handler):
-    """End the connection early; http_get notices that bytes are missing."""
-    handler.close_connection = True
-
-
-@contextlib.contextmanager
-def serving():
-    """Run a Hub in a thread."""
-    with Hub() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+HUB_FILES = {f"/KoeAI/llvc/resolve/main/{CHECKPOINT_PATH.format(name=n)}": d for n, d in FILES.items()}
 
 
 @pytest.fixture
 def hub(monkeypatch):
-    with serving() as server:
+    with serving(HUB_FILES) as server:
         use_endpoint(monkeypatch, server.url)
         yield server
 
@@ -141,13 +54,6 @@ def isolated(monkeypatch):
     huggingface_hub.close_session()
     yield
     huggingface_hub.close_session()
-
-
-def use_endpoint(monkeypatch, url):
-    """Do what HF_ENDPOINT does, which huggingface_hub reads only once, when it is imported."""
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    template = "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + template)
 
 
 def target(local_dir, name="llvc"):
@@ -260,7 +166,7 @@ def test_continues_from_the_storage_behind_the_hub(hub, tmp_path, monkeypatch):
     """The real Hub redirects to a storage host, which gets the Range, but not the user's token."""
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", False)
     monkeypatch.setattr("huggingface_hub.utils._headers.get_token", lambda: "hf_secret")
-    with serving() as storage:
+    with serving(HUB_FILES) as storage:
         hub.storage = storage.url
         storage.breaks = [(CUT, close)]
         download("llvc", tmp_path)

@@ -16,7 +16,7 @@ import soundfile
 import torch
 from support.golden import load_golden
 
-pytest.importorskip("resemblyzer", reason="needs the evaluation's packages", exc_type=ImportError)
+pytest.importorskip("resemblyzer", reason="needs requirements-evaluation.txt", exc_type=ImportError)
 
 from demo.backend import Backend  # noqa: E402
 from demo.cli import BUNDLED_CHECKPOINT  # noqa: E402
@@ -76,6 +76,7 @@ def test_every_figure_is_there_and_says_where_it_comes_from(report):
         for name in ("similarity_target", "similarity_source", "similarity_source_target"):
             assert 0 < s[name] <= 100.001
         assert s["wer_source"] is not None and s["wer_text"] is not None
+        assert 1 < s["dnsmos"] < 5
         if mode["mode"] != "offline":
             assert s["max_error_to_offline"] < 1e-5 and s["border_rms"] < 1e-5
             assert s["compute_ms"]["p50"] <= s["compute_ms"]["p99"]
@@ -88,6 +89,7 @@ def test_every_figure_is_there_and_says_where_it_comes_from(report):
             figures["controls"]["source"]["wer_text"]  # the aligned target is the source itself here
         )
     )
+    assert 1 < figures["controls"]["target"]["dnsmos"] < 5 and "DNSMOS" in figures["listener"]
     assert not any("token accuracy" in line or "border" in line for line in figures["missed"])
     assert "stream n=3: WER against the text" in "".join(figures["missed"])
 

@@ -15,7 +15,7 @@ import torch
 import torchaudio
 from support.golden import load_golden
 
-pytest.importorskip("resemblyzer", reason="needs the evaluation's packages", exc_type=ImportError)
+pytest.importorskip("resemblyzer", reason="needs requirements-evaluation.txt", exc_type=ImportError)
 
 from demo import judges  # noqa: E402
 
@@ -122,3 +122,16 @@ def test_whisper_is_asked_for_words(monkeypatch):
     package.load_model = refuse
     with pytest.raises(judges.JudgeError, match="cannot be loaded"):
         judges.Whisper()
+
+
+def test_listeners_prefer_clean_speech(person):
+    """DNSMOS, offline: its models are in the package."""
+    listener = judges.Dnsmos()
+    noise = torch.randn(person.shape, generator=torch.Generator().manual_seed(0)) * person.std()
+    clean, noisy = listener(person), listener(person + 0.3 * noise)
+    assert 1 < noisy < clean - 0.3 and clean < 5
+    assert listener(person) == clean
+    assert listener(1.5 * person / person.abs().max()) is not None  # louder than full scale
+    assert listener(person[:1600]) is not None  # shorter than its window
+    for silence in (torch.zeros(0), torch.zeros(16000)):
+        assert listener(silence) is None

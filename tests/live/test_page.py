@@ -19,7 +19,7 @@ from support.live_server import LiveServer, wait_until
 from live.client import Connection
 from reference.streaming import LLVCEngine
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs requirements-live.txt (playwright)")
+playwright = pytest.importorskip("playwright.sync_api", reason="needs requirements-tests.txt (playwright)")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="needs a browser: apt-get install chromium, or Google Chrome on the PATH"

@@ -12,9 +12,8 @@ expected and why. Nothing here means anything without a card, so there all of it
 
 import pytest
 import torch
-import ttnn
 from support.blocks import NETWORK_PCC, allocated, golden, on_device, pcc, speech
-from support.perf import chunk_figures, report_perf, time_chunks
+from support.perf import board, chunk_figures, report_perf, time_chunks
 from support.rung import RUNG
 
 from ttnn_llvc import TtLLVC
@@ -41,14 +40,6 @@ pytestmark = [
     pytest.mark.skipif(RUNG not in ("card", "tt-metal"), reason="measures a card, and there is none"),
     pytest.mark.models_performance_bare_metal,
 ]
-
-
-def board():
-    """N150 or N300."""
-    name = str(ttnn.cluster.get_cluster_type()).split(".")[-1]
-    if name not in MAX_RTF_SINGLE:
-        pytest.skip(f"no ceilings for {name}; they are for {', '.join(MAX_RTF_SINGLE)}")
-    return name
 
 
 def timed(device, chunk_factor, batch_size, mode, setting, tabulate_speed, ceiling):
@@ -132,6 +123,7 @@ def test_offline(device, batch_size, tabulate_speed):
 
 
 @on_device
+@pytest.mark.timeout(60 * (MINUTES + 5))
 def test_ten_minutes_without_drift(device, tabulate_speed):
     """Neither time nor memory nor samples: a minute of speech again and again gives the same every time."""
     minute = 60 * 16000 // 208

@@ -21,6 +21,7 @@ CHUNKS = 10000
 
 @pytest.mark.card
 @pytest.mark.skipif(RUNG not in ("card", "tt-metal"), reason="what timing opens only shows on a card")
+@pytest.mark.timeout(2100)
 @pytest.mark.parametrize("watcher", [False, True])
 def test_ten_thousand_chunks(watcher):
     """In a process of its own: the watcher is chosen before the device opens."""

@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which weights are taken where the published ones may lie in several places, and that it is said."""
+
+import hashlib
+import subprocess
+
+import huggingface_hub
+import pytest
+import torch
+from huggingface_hub import constants
+from support.golden import load_golden
+from support.hub import serving, use_endpoint
+
+from demo import cli, download_weights, weights
+from demo.cli import BUNDLED_CHECKPOINT
+from demo.download_weights import CHECKPOINT_PATH, LOCAL_DIR, REPO_ID
+
+PATH = CHECKPOINT_PATH.format(name="llvc")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """The bytes of a checkpoint of the default configuration."""
+    path = tmp_path_factory.mktemp("published") / "weights.pth"
+    torch.save({"model": load_golden("llvc").model.state_dict()}, path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path, published):
+    """A hub that has the checkpoint; no cache and no download yet."""
+    monkeypatch.setattr(download_weights, "CHECKPOINTS", {"llvc": hashlib.sha256(published).hexdigest()})
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", constants.DOWNLOAD_CHUNK_SIZE)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(weights, "ROOT", tmp_path / "project")
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+    huggingface_hub.close_session()
+    with serving({f"/{REPO_ID}/resolve/main/{PATH}": published}) as server:
+        use_endpoint(monkeypatch, server.url)
+        yield server
+    huggingface_hub.close_session()
+
+
+def put(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_the_order(hub, tmp_path, published, capsys):
+    """model_location_generator, the hub's cache, the project's own folder, the hub, the demo voice."""
+    folder = tmp_path / "mlperf"
+    located = put(folder / PATH, published)
+    huggingface_hub.hf_hub_download(REPO_ID, PATH)
+    own = put(tmp_path / "project" / LOCAL_DIR / PATH, published)
+    requests = len(hub.requests)
+
+    def generator(model_version, model_subdir="", download_if_ci_v2=False, ci_v2_timeout_in_s=300):
+        assert model_version == REPO_ID
+        return folder
+
+    path, line = weights.find_checkpoint("llvc", generator)
+    assert path == located and "model_location_generator" in line
+    located.unlink()
+    path, line = weights.find_checkpoint("llvc", generator)
+    assert tmp_path / "cache" in path.parents and path.read_bytes() == published and "cache" in line
+    path.unlink()
+    path, line = weights.find_checkpoint("llvc", generator)
+    assert path == own and "downloaded before" in line
+    assert len(hub.requests) == requests  # so far without the network
+    own.unlink()
+    path, line = weights.find_checkpoint("llvc", generator)
+    assert path == own and path.read_bytes() == published and "from the hub" in line
+    own.unlink()
+    hub.status["HEAD"] = 503
+    path, line = weights.find_checkpoint("llvc", generator)
+    assert path == BUNDLED_CHECKPOINT and "demo voice" in line and "503" in line
+    assert capsys.readouterr().out.count("weights: ") == 5
+
+
+def test_without_fetching_nothing_is_asked(hub):
+    path, line = weights.find_checkpoint("llvc", lambda name, **_: name, fetch=False)
+    assert path == BUNDLED_CHECKPOINT and "demo voice" in line and not hub.requests
+
+
+@pytest.mark.parametrize(
+    "error", [AssertionError("a file at MLPerf"), subprocess.CalledProcessError(8, "wget"), OSError("no wget")]
+)
+def test_a_generator_that_fails_is_told_and_passed(hub, capsys, error):
+    def generator(name, **_):
+        raise error
+
+    path, line = weights.find_checkpoint("llvc", generator)
+    assert "from the hub" in line and path.is_file()
+    assert "model_location_generator does not have" in capsys.readouterr().out
+
+
+def test_another_file_under_its_name_is_no_published_voice(hub, tmp_path, published, capsys):
+    put(tmp_path / "mlperf" / PATH, published[:-1])
+    own = put(tmp_path / "project" / LOCAL_DIR / PATH, b"my own training")
+    path, line = weights.find_checkpoint("llvc", lambda name, **_: tmp_path / "mlperf")
+    assert path == BUNDLED_CHECKPOINT and "move it away" in line
+    assert own.read_bytes() == b"my own training"
+    assert capsys.readouterr().out.count("is not the published checkpoint (its sha256") == 2
+
+
+def test_the_demo_speaks_with_a_cached_voice(hub, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "ROOT", tmp_path / "project")
+    config = str(BUNDLED_CHECKPOINT.parents[1] / "experiments" / "llvc" / "config.json")
+    monkeypatch.setattr(cli, "DEFAULT_CONFIG", config)
+    huggingface_hub.hf_hub_download(REPO_ID, PATH)
+    model, _ = cli.load(cli.parse_args(["-c", config]))
+    assert "from the cache of huggingface_hub" in capsys.readouterr().out
+    expected = load_golden("llvc").model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in model.state_dict().items())

@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""A loopback server that stands in for the Hugging Face Hub."""
+
+import contextlib
+import hashlib
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from huggingface_hub import constants
+
+
+class Hub(ThreadingHTTPServer):
+    """HEAD and GET of `files`, {path: bytes}, and the faults that a test asks for."""
+
+    daemon_threads = True
+
+    def __init__(self, files):
+        super().__init__(("127.0.0.1", 0), HubHandler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.files = files
+        self.requests = []  # (method, name of the checkpoint, Range header)
+        self.tokens = []  # the Authorization headers
+        self.sent = []  # (offset, length) of what each GET has sent
+        self.status = {"HEAD": 200, "GET": 200}
+        self.breaks = []  # for the next GETs: (bytes to send, function of the handler that breaks the connection)
+        self.ranges = True
+        self.storage = None  # URL of a server that has the bytes, as the storage behind the real Hub
+
+    def gets(self):
+        """Return the Range headers of the GET requests."""
+        return [range_header for method, _, range_header in self.requests if method == "GET"]
+
+
+class HubHandler(BaseHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def do_HEAD(self):
+        self.answer()
+
+    def do_GET(self):
+        data, offset = self.answer()
+        if data is None:
+            return
+        count, break_off = self.server.breaks.pop(0) if self.server.breaks else (len(data), None)
+        self.server.sent.append((offset, len(data[:count])))
+        self.wfile.write(data[:count])
+        if break_off:
+            break_off(self)
+
+    def answer(self):
+        """Send status and headers; return the bytes that are to follow and their offset in the file."""
+        range_header = self.headers.get("Range")
+        data = self.server.files.get(self.path)
+        if data:  # huggingface_hub may ask for /api/... as well
+            self.server.requests.append((self.command, self.path.split("/")[-2], range_header))
+            self.server.tokens.append(self.headers.get("Authorization"))
+        status = 404 if data is None else 302 if self.server.storage else self.server.status[self.command]
+        if status != 200:
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", f"{self.server.storage}{self.path}")
+                self.send_header("X-Linked-Size", str(len(data)))
+                self.send_header("X-Linked-ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+                self.send_header("X-Repo-Commit", "0" * 40)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return None, 0
+        offset = int(re.fullmatch(r"bytes=(\d+)-", range_header)[1]) if range_header and self.server.ranges else 0
+        self.send_response(206 if offset else 200)
+        self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(data) - offset))
+        if offset:
+            self.send_header("Content-Range", f"bytes {offset}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        return data[offset:], offset
+
+
+def close(handler):
+    """End the connection early; http_get notices that bytes are missing."""
+    handler.close_connection = True
+
+
+@contextlib.contextmanager
+def serving(files):
+    """Run a Hub in a thread."""
+    with Hub(files) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def use_endpoint(monkeypatch, url):
+    """Do what HF_ENDPOINT does, which huggingface_hub reads only once, when it is imported."""
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    template = "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + template)
