@@ -174,8 +174,11 @@ class TrackJob(Job):
         self._report(figures)
 
     def fail(self, error):
-        if self._track is not None:
-            self._track.__exit__(type(error), error, error.__traceback__)
+        try:
+            if self._track is not None:
+                self._track.__exit__(type(error), error, error.__traceback__)
+        except Exception as named:  # the same with the name of the output
+            error = named
         self._fail(self._arguments[0], error)
 
 
