@@ -47,8 +47,7 @@ def exit_code(program, interrupted="interrupted"):
             stream.reconfigure(errors="backslashreplace")  # a file name may be no text
     try:
         code = program() or 0
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         print(interrupted, file=sys.stderr)
@@ -69,15 +68,17 @@ def exit_code(program, interrupted="interrupted"):
 
 
 def _fill_standard_streams():
-    """Opens those of 0, 1 and 2 that are closed, or the next file would become one, and messages end up in it."""
+    """Connects those that are closed to nothing: the next file opened would become one, and messages end up in it."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))
 
 
 def _drop_stdout():
     """Lets what Python flushes at its end go nowhere."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -247,10 +247,10 @@ def test_an_engine_that_fails_ends_the_streams_it_had(tmp_path, small, capsys, m
     lines = sorted(line.rpartition("/")[2] for line in captured.err.splitlines() if "error: " in line)
     assert lines == ["b.wav: the card fell out", "c.wav: the card fell out"]
     assert "converted 2 of 4 files" in captured.out
-    expected = load_golden("small").arrays["offline"]
     assert sorted(path.name for path in out.iterdir()) == ["a.wav", "d.wav"]
-    d = soundfile.read(out / "d.wav")[0]
-    assert len(d) == 1000 and np.abs(d - expected[:1000])[:900].max() < 1e-4
+    with torch.no_grad():
+        expected = load_golden("small").model(torch.from_numpy(audio[None, None, :1000]))[0, 0].numpy()
+    assert np.abs(soundfile.read(out / "d.wav")[0] - expected).max() < 1e-4
 
 
 def test_threads_by_default(tmp_path, small, speech, monkeypatch):
@@ -341,10 +341,7 @@ def test_wrong_flags_get_one_line(options, capsys):
     [
         (["-i", "{tmp}/none.wav"], "none.wav: no such file"),
         (["-i", "{tmp}/none.wav", "--streams", "2"], "none.wav: no such file"),
-        (
-            ["-i", "{tmp}/none", "-o", "{tmp}/out"],
-            "none: no such file or folder; name an audio file or a folder with -i",
-        ),
+        (["-i", "{tmp}/none", "-o", "{tmp}/out"], "none: no such file or folder; name an audio file or a folder"),
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/out.wav", "-s", "--mode", "throughput"], "is for --backend ttnn"),
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/in.wav"], "would be overwritten"),
         (["-i", "{tmp}/in.wav", "-o", "{tmp}/link.wav"], "would be overwritten"),
