@@ -76,7 +76,7 @@ def _fill_standard_streams():
             os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
 def _drop_stdout():
