@@ -78,7 +78,7 @@ def recording(tmp_path):
 def demo(recording, *options, redirect=""):
     """python -m demo, by a shell that redirects what it writes."""
     command = [sys.executable, "-m", "demo", "--backend", "cpu", "-i", str(recording), *map(str, options)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}  # messages are written at the end
     shell = ["sh", "-c", f'"$@" {redirect}', "sh", *command]
     return subprocess.run(shell, cwd=recording.parent, env=environment, capture_output=True, text=True, timeout=120)
 
