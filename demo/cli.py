@@ -234,6 +234,7 @@ def convert(args):
     model, sample_rate = load(args)
     # A chunk is too small to share: where a core is busy, its thread makes the others wait. Streams wait for nobody.
     threads = args.threads or min(args.streams or 1, available_cores())
+    torch.set_num_threads(1)  # of the resampler, for the same reason
     done, failed, streaming = [], [], None
     folder = args.input_file != "-" and Path(args.input_file).is_dir()
     left_out = find_other_files(args.input_file) if folder else []

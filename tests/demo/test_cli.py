@@ -262,6 +262,7 @@ def test_threads_by_default(tmp_path, small, speech, monkeypatch):
         options = [*small, "-i", str(speech), "-o", str(tmp_path / "out.wav"), "--json", str(figures), *options]
         assert main(options) == 0
         assert json.loads(figures.read_text())["device"] == f"CPU, {threads}"
+        assert torch.get_num_threads() == 1  # of the resampler
 
 
 def test_audio_shorter_than_a_chunk(tmp_path, small, capsys):
