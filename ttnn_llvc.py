@@ -110,6 +110,7 @@ class TtLLVCEngine(ChunkEngine):
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
         self.depth = MODES[mode]
+        chunk_factor, batch_size = self.chunk_factor, self.batch_size
         what = f"{batch_size} streams in chunks of {chunk_factor} x {tt_model.config.chunk_len} samples"
         self.plan = tt_model.plan(chunk_factor, batch_size, mode)
         if self.plan.lacking:

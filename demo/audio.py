@@ -21,7 +21,7 @@ __all__ = ["AudioError", "Recording", "check_writable", "find_audio_files", "rea
 
 # What a folder's files are taken for by their suffix: sound, also that of a video. All else is no audio.
 _READ_ONLY = """
-    .3g2 .3gp .8svx .aac .ac3 .adts .alac .amb .amr .ape .asf .avi .avr .awb .bwf .dts .eac3 .flv .gsm .iff .ircam .m4a
+    .3g2 .3gp .8svx .aac .ac3 .adts .alac .amb .amr .ape .asf .avi .avr .awb .bwf .dts .eac3 .flv .gsm .iff .ircam
     .m4b .m4r .m4v .mka .mkv .mov .mp2 .mp4 .mpc .mpeg .mpg .mpga .mxf .nist .ogv .ogx .paf .pvf .qt .ra .rm .sf .sph
     .spx .svx .tak .tta .voc .wave .wavex .weba .webm .wma .wmv .wv
 """
@@ -91,6 +91,13 @@ class Recording:
     def close(self):
         """Closes the file."""
         self.reader.close()
+
+    def tags_at(self, rate):
+        """The tags of a result at a rate (Hz): a WAV file's time stamp counts samples."""
+        stamp = self.tags.get("time_reference", "")
+        if not stamp.isdecimal():
+            return self.tags
+        return self.tags | {"time_reference": str(round(int(stamp) * rate / self.rate))}
 
     @property
     def damage(self):

@@ -4,6 +4,7 @@
 
 """Where the network runs."""
 
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -45,6 +46,12 @@ class Backend:
 def available_cores():
     """The cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def idle_cores():
+    """The cores that nothing kept busy in the last minute; one in any case."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1, available_cores() - math.ceil(load - 0.25))
 
 
 def has_card():

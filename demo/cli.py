@@ -20,10 +20,11 @@ from reference.config import load_config
 from reference.errors import LLVCError, one_line
 
 from .audio import AudioError, as_error, find_audio_files, find_other_files
-from .backend import BACKENDS, KERNELS, available_cores, open_backend
+from .backend import BACKENDS, KERNELS, available_cores, idle_cores, open_backend
 from .convert import convert_jobs
 from .files import replacing
 from .mixing import channel_choice
+from .program import Parser, count, exit_code, file_path
 from .reading import MIN_RATE, RAW_TYPES
 from .tracks import Converter, TrackJob
 from .writing import FORMATS, STDOUT, check_writable, is_stream
@@ -36,29 +37,18 @@ MODES = ("latency", "throughput")
 BUNDLED_CHECKPOINT = ROOT / "checkpoints" / "demo_voice.safetensors"
 
 
-class Parser(argparse.ArgumentParser):
-    """Ends the program with one line and code 2 where options are wrong."""
-
-    def error(self, message):
-        self.exit(2, f"error: {message} (--help lists the options)\n")
-
-
-def count(minimum, maximum=9999):
-    """The type of an option that takes a whole number."""
-
-    def parse(text):
-        if not text.isdecimal() or len(text) > 5 or not minimum <= int(text) <= maximum:
-            raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number from {minimum} to {maximum}")
-        return int(text)
-
-    return parse
-
-
 def sample_rate_option(text):
     """The type of an option that takes a sample rate in Hz."""
     if not text.isdecimal() or len(text) > 6 or not MIN_RATE <= int(text) <= 768_000:
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a sample rate from {MIN_RATE} to 768000 Hz")
     return int(text)
+
+
+def add_voice(add):
+    """Adds the options that name a voice; `add` is a parser's add_argument."""
+    option = {"type": file_path, "metavar": "FILE"}
+    add("-p", "--checkpoint_path", default=DEFAULT_CHECKPOINT, help="weights of the voice", **option)
+    add("-c", "--config_path", default=DEFAULT_CONFIG, help="configuration that the weights belong to", **option)
 
 
 def parse_args(argv=None):
@@ -69,19 +59,19 @@ def parse_args(argv=None):
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("-p", "--checkpoint_path", default=DEFAULT_CHECKPOINT, metavar="FILE", help="weights of the voice")
-    add("-c", "--config_path", default=DEFAULT_CONFIG, metavar="FILE", help="configuration that the weights belong to")
+    add_voice(add)
+    example, result = "test_wavs/example.wav", "converted_output.wav"
     add(
-        "-i", "--input_file", default="test_wavs/example.wav", metavar="PATH", help="audio file, folder, or - for stdin"
+        "-i", "--input_file", type=file_path, default=example, metavar="PATH", help="audio file, folder, or - for stdin"
     )
-    add("-o", "--output_file", default="converted_output.wav", metavar="PATH", help="file, folder, or - for stdout")
+    add("-o", "--output_file", type=file_path, default=result, metavar="PATH", help="file, folder, or - for stdout")
     add("-s", "--streaming", action="store_true", help="convert chunk by chunk; between pipes, as a live filter")
     add("-n", "--chunk_factor", type=count(1), default=1, metavar="N", help="chunk of a stream, in units of 13 ms")
     add("--streams", type=count(1), metavar="K", help="convert K files, or K copies of one, as streams at a time")
     add("--mode", choices=MODES, default="latency", help="of streams on a card: lowest latency, or transfers beside")
     add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
     add("--kernels", choices=KERNELS, default="auto", help="on a card: one program a chunk, or ttnn's own operations")
-    add("--threads", type=count(1), metavar="N", help="CPU threads: 1 for a stream, else all cores by default")
+    add("--threads", type=count(1), metavar="N", help="CPU threads: by default idle cores, -s 1, --streams 1 each")
     add("--device_id", type=count(0), metavar="N", help="which device, instead of 0 or, for streams, a whole N300")
     add(
         "--channels", type=channel_choice, default="mix", metavar="C", help="mix, left, right, each, or a number from 1"
@@ -92,8 +82,8 @@ def parse_args(argv=None):
     add("--match_loudness", action="store_true", help="bring the result to the loudness of the input")
     add("--no-metadata", dest="metadata", action="store_false", help="leave out the input's tags")
     add("--strict", action="store_true", help="refuse a damaged file instead of converting what is left of it")
-    add("--plot", metavar="FILE.png", help="also draw input and output")
-    add("--json", metavar="FILE", help="also write all figures to a file")
+    add("--plot", type=file_path, metavar="FILE.png", help="also draw input and output")
+    add("--json", type=file_path, metavar="FILE", help="also write all figures to a file")
     return parser.parse_args(argv)
 
 
@@ -133,9 +123,6 @@ def _file_id(path):
 
 def plan(args):
     """Pairs of input and output files, checked before any work: no output may be an input or another output."""
-    for path in (args.input_file, args.output_file):
-        if "://" in path:
-            raise LLVCError(f"{path}: addresses are not opened; download the file first, or pipe it into -i -")
     source, target = Path(args.input_file), Path(args.output_file)
     piped = args.input_file == "-"
     if not piped and not source.exists():
@@ -244,14 +231,22 @@ def run(args):
     return convert(args)
 
 
+def default_threads(args):
+    """One for each stream. One for a file chunk by chunk, and whatever cores are idle for one in long chunks: threads
+    that share a chunk wait for the slowest of them."""
+    if args.streams:
+        return min(args.streams, available_cores())
+    return 1 if args.streaming else idle_cores()
+
+
 def convert(args):
     """run() with the messages on stdout."""
     for name in ("checkpoint_path", "config_path", "input_file"):
         setattr(args, name, locate(getattr(args, name)))
     pairs = plan(args)
     model, sample_rate = load(args)
-    # A chunk is too small to share: with more threads, on a busy machine, each waits for the others.
-    threads = args.threads or (1 if args.streaming else available_cores())
+    threads = args.threads or default_threads(args)
+    torch.set_num_threads(1)  # of the resampler: where a core is busy, its thread makes the others wait
     done, failed, streaming = [], [], None
     folder = args.input_file != "-" and Path(args.input_file).is_dir()
     left_out = find_other_files(args.input_file) if folder else []
@@ -288,7 +283,7 @@ def convert(args):
                 for source, target in tqdm(pairs, unit="file") if folder else pairs:
                     try:
                         succeed(converter.convert(source, target, progress=not folder))
-                    except (LLVCError, OSError, ValueError, RuntimeError, MemoryError) as error:
+                    except Exception as error:
                         if not folder:
                             raise
                         fail(source, error)  # whatever is wrong with one file, the others are not lost
@@ -320,35 +315,6 @@ def convert(args):
 
 def ignore(*_):
     """For copies of a file, whose results nobody wants."""
-
-
-def exit_code(program):
-    """What program() returns; where the cause of an error lies with the user, 1 and one line on stderr.
-
-    A reader of our output that has gone away ends the program quietly.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a file name may be no text
-    try:
-        code = program()
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        if sys.stdout is not None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what Python still flushes at its end
-        return 0
-    except LLVCError as error:
-        message = one_line(error)
-    except OSError as error:
-        message = one_line(f"{error.filename or 'standard output'}: {error.strerror or error}")
-        if sys.stdout is not None and not error.filename:  # no file failed, so it is what Python would flush again
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    except MemoryError:
-        message = "not enough memory"
-    print(f"error: {message}", file=sys.stderr)
-    return 1
 
 
 def main(argv=None):

@@ -96,9 +96,10 @@ def convert_jobs(backend, jobs, streams, chunk_factor, mode, sample_rate):
     """Converts Jobs, each as a stream of its own and up to `streams` of them at a time; returns the figures.
 
     As so many microphones would give them: every stream gets a chunk, and then all chunks are converted. Where a
-    signal ends the next one joins; a job that fails leaves alone. The figures are those of stream_figures, for the
-    chunks of all streams at a time, and of the whole: aggregate_times_real_time is audio time of all
-    signals / time that the conversion took.
+    signal ends the next one joins. A job that fails leaves alone; if the engine fails, all that it was converting
+    fail, each by itself, and the next ones start anew. The figures are those of stream_figures, for the chunks of all
+    streams at a time, and of the whole: aggregate_times_real_time is audio time of all signals / time that the
+    conversion took.
     """
     waiting = iter(jobs)
     active, seconds, total = {}, array("d"), 0  # job -> [its stream, samples still owed, whether all went in]
@@ -106,22 +107,28 @@ def convert_jobs(backend, jobs, streams, chunk_factor, mode, sample_rate):
         begin = time.perf_counter()
 
         def attempt(job, action, *arguments):
-            """What a job does itself; if it fails, its place is free."""
+            """What a job does itself, or the engine for all (job None). Who fails by it leaves its place."""
             try:
                 return action(*arguments)
             except Exception as error:
-                active.pop(job)[0].close()
-                job.fail(error)
+                for other, (stream, *_) in list(active.items()):
+                    if job in (None, other) or stream.broken:
+                        active.pop(other)
+                        stream.close()
+                        other.fail(error)
 
         while True:
             while len(active) < streams and (job := next(waiting, None)) is not None:
-                active[job] = [server.open(), 0, False]
+                try:
+                    active[job] = [server.open(), 0, False]
+                except Exception as error:  # an engine that failed and cannot start anew
+                    job.fail(error)
             if not active:
                 break
             start = time.perf_counter()
             ready = {}
             for job, state in list(active.items()):
-                if state[2]:
+                if job not in active or state[2]:
                     continue
                 samples = attempt(job, job.read, server.chunk_len)
                 if samples is None:
@@ -133,8 +140,8 @@ def convert_jobs(backend, jobs, streams, chunk_factor, mode, sample_rate):
                 else:
                     state[0].finish()
                     state[2] = True
-            if not server.step():
-                server.drain()
+            if attempt(None, server.step) == 0:
+                attempt(None, server.drain)
             for job, state in active.items():
                 pieces = [piece for piece in (ready.get(job), state[0].read()) if piece is not None and len(piece)]
                 ready[job] = torch.cat(pieces) if pieces else torch.zeros(0)

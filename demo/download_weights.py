@@ -13,7 +13,6 @@ An interrupted download continues where it stopped. HF_ENDPOINT names a mirror o
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import sys
@@ -27,6 +26,8 @@ from huggingface_hub.file_download import get_hf_file_metadata, hf_hub_url, http
 from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
 from reference.errors import LLVCError, one_line
+
+from .program import Parser, exit_code, file_path
 
 REPO_ID = "KoeAI/llvc"
 LOCAL_DIR = "llvc_models"
@@ -149,29 +150,25 @@ def download(name: str, local_dir: str | Path = LOCAL_DIR) -> Path:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program with the arguments `argv` (default: the command line's); return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m demo.download_weights",
         description="Download the published LLVC checkpoints from huggingface.co/KoeAI/llvc and check them. "
         "Files that are there already are kept; an interrupted download continues when you run this again.",
     )
     names = ", ".join(CHECKPOINTS)
     parser.add_argument("names", nargs="*", metavar="name", help=f"which to fetch, of {names} (default: all)")
-    parser.add_argument("--local_dir", default=LOCAL_DIR, help="folder to put them in (default: %(default)s)")
+    parser.add_argument("--local_dir", type=file_path, default=LOCAL_DIR, help="folder to put them in (%(default)s)")
     args = parser.parse_args(argv)
     # Not `choices`: before Python 3.12 argparse rejects an empty list of names with it.
     for name in args.names:
         if name not in CHECKPOINTS:
             parser.error(f"{name}: no such checkpoint; choose from {names}")
-    try:
+
+    def run():
         for name in args.names or CHECKPOINTS:
             download(name, args.local_dir)
-    except DownloadError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; what was fetched is kept, run this again to continue", file=sys.stderr)
-        return 130
-    return 0
+
+    return exit_code(run, interrupted="interrupted; what was fetched is kept, run this again to continue")
 
 
 if __name__ == "__main__":

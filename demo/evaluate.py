@@ -29,7 +29,7 @@ from streaming.stream import ChunkedStream
 from . import metrics
 from .audio import read_audio, required_audio_files
 from .backend import BACKENDS, open_backend
-from .cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, Parser, count, exit_code, locate
+from .cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, locate
 from .convert import convert_offline, stream_figures, timed_chunks
 from .judges import (
     RECOGNISERS,
@@ -41,6 +41,7 @@ from .judges import (
     similarity,
     word_error_rate,
 )
+from .program import Parser, count, exit_code, file_path
 from .report import table, write_report
 
 PACKAGES = ("torch", "numpy", "resemblyzer", "jiwer", "pocketsphinx", "speechmos", "ttnn")
@@ -80,13 +81,14 @@ def parse_args(argv=None):
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--checkpoint", default=str(BUNDLED_CHECKPOINT), metavar="FILE", help="weights of the voice")
-    add("--config", default=DEFAULT_CONFIG, metavar="FILE", help="configuration that the weights belong to")
+    file, folder = {"type": file_path, "metavar": "FILE"}, {"type": folder_path, "metavar": "FOLDER"}
+    add("--checkpoint", default=str(BUNDLED_CHECKPOINT), help="weights of the voice", **file)
+    add("--config", default=DEFAULT_CONFIG, help="configuration that the weights belong to", **file)
     add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
     add("--device_id", type=count(0), metavar="N", help="which device, instead of 0")
-    add("--input", type=Path, required=True, metavar="FOLDER", help="speech to convert; FILE.txt beside it: its words")
-    add("--target", type=Path, required=True, metavar="FOLDER", help="speech of the target voice")
-    add("--output", type=Path, default=Path("evaluation"), metavar="FOLDER", help="where the report goes")
+    add("--input", required=True, help="speech to convert; FILE.txt beside it: its words", **folder)
+    add("--target", required=True, help="speech of the target voice", **folder)
+    add("--output", default=Path("evaluation"), help="where the report goes", **folder)
     add("--chunk_factors", type=count(1), nargs="*", default=[1, 2, 4], metavar="N", help="streams to evaluate")
     add("--recogniser", choices=RECOGNISERS, default="pocketsphinx", help="what counts the words")
     add("--seconds", type=duration, metavar="S", help="only the first seconds of each file")
@@ -94,6 +96,10 @@ def parse_args(argv=None):
     add("--max_wer", type=percentage, default=3.0, metavar="PERCENT", help="word error rate")
     add("--min_token_accuracy", type=percentage, default=95.0, metavar="PERCENT", help="frames as the reference's")
     return parser.parse_args(argv)
+
+
+def folder_path(text):
+    return Path(file_path(text))
 
 
 def percentage(text):

@@ -21,8 +21,9 @@ from onnx_llvc.graph import build
 from reference.errors import LLVCError
 from reference.fold import fold
 
-from .cli import BUNDLED_CHECKPOINT, DEFAULT_CHECKPOINT, DEFAULT_CONFIG, Parser, count, exit_code, load, locate
+from .cli import BUNDLED_CHECKPOINT, add_voice, load, locate
 from .files import replacing
+from .program import Parser, count, exit_code, file_path
 
 CODE_LICENCE = "Apache-2.0"
 
@@ -76,9 +77,8 @@ def parse_args(argv=None):
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("-p", "--checkpoint_path", default=DEFAULT_CHECKPOINT, metavar="FILE", help="weights of the voice")
-    add("-c", "--config_path", default=DEFAULT_CONFIG, metavar="FILE", help="configuration that the weights belong to")
-    add("-o", "--output_file", default="llvc.onnx", metavar="FILE", help="where the result goes")
+    add_voice(add)
+    add("-o", "--output_file", type=file_path, default="llvc.onnx", metavar="FILE", help="where the result goes")
     add("-n", "--chunk_factor", type=count(1), default=1, metavar="N", help="chunk, in units of 13 ms")
     return parser.parse_args(argv)
 

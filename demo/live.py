@@ -16,8 +16,9 @@ import torch
 from reference.errors import LLVCError, not_installed, one_line
 
 from .backend import BACKENDS, open_backend
-from .cli import DEFAULT_CHECKPOINT, DEFAULT_CONFIG, Parser, count, exit_code, load, locate
+from .cli import add_voice, load, locate
 from .files import replacing
+from .program import Parser, count, exit_code, file_path
 
 NETWORK_RATE = 16000  # Hz, with a server
 LINE_S = 0.25  # between two live lines on a terminal; elsewhere
@@ -60,11 +61,10 @@ def parse_args(argv=None):
     add("-n", "--chunk_factor", type=count(1), default=1, metavar="N", help="chunk, in units of 13 ms")
     add("--gain", type=decibels, default=0.0, metavar="DB", help="of the microphone")
     add("--gate_db", type=decibels, metavar="DB", help="silence what is quieter than this (off by default)")
-    add("--record", metavar="FILE.wav", help="write what went in (left) and came out (right)")
+    add("--record", type=file_path, metavar="FILE.wav", help="write what went in (left) and came out (right)")
     add("--server", metavar="URL", help="let a server convert: ws://HOST:PORT/stream of python -m demo.serve")
     add("--token", help="the server's token")
-    add("-p", "--checkpoint_path", default=DEFAULT_CHECKPOINT, metavar="FILE", help="weights of the voice")
-    add("-c", "--config_path", default=DEFAULT_CONFIG, metavar="FILE", help="configuration that the weights belong to")
+    add_voice(add)
     add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
     add("--device_id", type=count(0), metavar="N", help="which card, instead of 0")
     return parser.parse_args(argv)

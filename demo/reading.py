@@ -16,6 +16,16 @@ import numpy as np
 
 from reference.errors import LLVCError, one_line
 
+from .framing import (
+    TAGS,
+    data_end,
+    is_filler,
+    mpeg_frame_size,
+    mpeg_frames_promised,
+    ogg_is_complete,
+    read_ogg,
+)
+
 RAW_TYPES = {"s16": np.dtype("<i2"), "f32": np.dtype("<f4")}  # of --raw
 MIN_RATE = 1000  # Hz
 READ_BYTES = 1 << 16
@@ -30,6 +40,11 @@ EXACT_DURATION = {"flac", "aiff", "au", "caf", "mov"}
 NUMBERED = {"flac", "ogg"}
 SHORTFALL = 0.1  # seconds that may be missing: paddings and priming of codecs
 GAP = 0.25  # seconds
+
+KEPT = 1 << 17  # bytes of a pipe's beginning and end: more than a page of Ogg
+PADDING = 1 << 16  # bytes behind the last frame of MPEG audio that are no loss
+MISCOUNTED = 2  # frames: some programs count the one that holds the number
+ADTS_HEADER = 7  # bytes
 
 # Playlists and lists of files make FFmpeg open what they name, over the network too.
 LISTS = {"hls", "concat", "dash", "imf", "image2", "rtsp", "sdp"}
@@ -178,6 +193,10 @@ class AudioReader:
             what = "holds no sound" if self._container.streams else "not an audio file that can be read"
             raise AudioError(f"{self.name}: {what}")
         self._form = form.split(",")[0]
+        size = None if self.live else os.fstat(self._file.fileno()).st_size
+        # Of files alone, as pipes cannot be looked through.
+        self._ogg = read_ogg(self._file.at, size) if self._form == "ogg" and size is not None else None
+        self._frames_promised = mpeg_frames_promised(self._file.at) if self._form == "mp3" else None
         self.rate = stream.codec_context.sample_rate
         self.channels = stream.codec_context.channels
         self.tags = {k.lower(): v for k, v in {**self._container.metadata, **stream.metadata}.items()}
@@ -187,53 +206,84 @@ class AudioReader:
         exact = self._form in EXACT_DURATION or (self._form == "matroska" and len(self._container.streams) == 1)
         self._promised = duration if exact else None
         if header is not None:
-            self._promised = header.promised_seconds(os.fstat(self._file.fileno()).st_size)
+            self._promised = header.promised_seconds(size)
+        if self._form in ("caf", "w64") and size is not None and duration:
+            start, end = data_end(self._file.at) or (0, size)
+            self._promised = duration * max(1, (end - start) / max(1, size - start))
         self.seconds = self._length = duration
         self._decode = self._decoded()
 
     def _decoded(self):
-        # The codec pads the last frame; how much, the container says.
-        limit = self._length if self._form in ("mov", "ogg") else None
-        position = begin = 0.0  # begin: of the link, where streams are chained one behind the other
-        held = expected = None  # padding, if no more comes; the next frame's time by the last one's
-        for frame in self._frames():
+        position, link, begin = 0.0, 0, 0.0  # link, and its begin: of those that are chained one behind the other
+        held, expected = [], None  # blocks of padding, if no more comes; the next frame's time by the last one's
+        joint = None  # the first packet of a link
+        for frame, packet in self._frames():
+            if self._ogg and packet.pos is not None and (number := self._ogg.link(packet.pos)) > link:
+                link, begin, held, expected, joint = number, position, [], None, packet
+            if packet is joint and self._stream.codec_context.name == "vorbis":
+                continue  # the decoder laps it over the link before
             seconds = frame.samples / frame.sample_rate
             time = None if frame.pts is None else float(frame.pts * frame.time_base)
-            follows = None not in (time, expected)
-            lost = follows and self._form in NUMBERED and time - expected > GAP
+            lost = None not in (time, expected) and self._form in NUMBERED and time - expected > GAP
+            lost = lost or self._ogg and self._ogg.lost and (link, position - begin + seconds / 2) > self._ogg.lost
             if lost or frame.is_corrupt:
                 self.damage = f"damaged at {position:.2f} s"
                 return
-            if follows and self._form == "ogg" and expected - time > GAP:
-                begin, held = position, None
-            if held is not None:
-                yield held
-                held = None
             expected = None if time is None else time + seconds
             samples, layout = _frame_samples(frame), _frame_layout(frame)
             position += seconds
-            beyond = 0 if limit is None else round((position - begin - limit) * frame.sample_rate)
-            if 0 < beyond < frame.samples:
-                held = Block(samples[:, -beyond:], frame.sample_rate, layout)
-                samples = samples[:, :-beyond]
-            yield Block(samples, frame.sample_rate, layout)
+            # The codec pads the last frame; how much, the container says.
+            end = self._end(link)
+            beyond = 0 if end is None else position - begin - end
+            if beyond <= 0 or beyond > GAP:  # which is no padding
+                yield from held
+                held, beyond = [], 0
+            inside = frame.samples - min(frame.samples, round(beyond * frame.sample_rate))
+            yield Block(samples[:, :inside], frame.sample_rate, layout)
+            if inside < frame.samples:
+                held.append(Block(samples[:, inside:], frame.sample_rate, layout))
+        complete = self._ogg.complete if self._ogg else self._form != "ogg" or ogg_is_complete(self._file.tail)
+        if self.damage is None and not complete:
+            self.damage = f"damaged, ends at {position:.2f} s without its last page"
+
+    def _end(self, link):
+        """The time (s) at which a link ends; None where nobody knows."""
+        if self._ogg:
+            return self._ogg.ends[link] if link < len(self._ogg.ends) else None
+        return self._length if self._form == "mov" else None
 
     def _frames(self):
-        """The frames up to the end or the first damage. What does not decode in front of the first one is no audio."""
+        """(frame, its packet) up to the end or the first damage. What does not decode in front is no audio."""
         started, position, errors = False, 0.0, None
+        count = lost = end = 0  # packets; bytes since the last one that were none; where it ended
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets, None)
                 if packet is None:
                     break
+                if self._form == "mp3" and packet.size:
+                    size = mpeg_frame_size(bytes(packet)[:4])
+                    if size is None:  # between the frames, where a decoder would complain
+                        lost += 0 if not started or bytes(packet).startswith(TAGS) else packet.size
+                        continue
+                    if lost or packet.size < size:
+                        for frame in self._stream.codec_context.decode(None):  # that it holds back
+                            position += frame.samples / frame.sample_rate
+                            yield frame, packet
+                        self.damage = f"damaged at {position:.2f} s"
+                        return
+                    count += 1
                 frames = packet.decode()
+                end = end if packet.pos is None else packet.pos + packet.size
             except (av.error.FFmpegError, ValueError) as error:
                 if isinstance(error, OSError) and not isinstance(error, av.error.FFmpegError):
                     raise
                 if isinstance(error, av.error.EOFError):
                     break
                 errors = error
+                if started and self._form == "aac" and self._nothing_behind(end):
+                    break
                 if started:
                     self.damage = f"damaged at {position:.2f} s ({_reason(error)})"
                     return
@@ -241,9 +291,16 @@ class AudioReader:
             for frame in frames:
                 started = True
                 position += frame.samples / frame.sample_rate
-                yield frame
+                yield frame, packet
+        if lost > PADDING or self._frames_promised is not None and count < self._frames_promised - MISCOUNTED:
+            self.damage = f"damaged, ends at {position:.2f} s"
         if not started and errors is not None:
             raise AudioError(f"{self.name}: damaged, nothing in it can be decoded ({_reason(errors)})")
+
+    def _nothing_behind(self, offset):
+        """Whether a file's bytes from there on are no frame of ADTS."""
+        rest = self._file.at(offset, PADDING)
+        return len(rest) < ADTS_HEADER and rest[:1] != b"\xff" or is_filler(rest)
 
 
 @dataclass
@@ -320,7 +377,7 @@ class _Source:
 
     def __init__(self, file):
         self._file = file
-        self._unread = b""
+        self._unread = self._head = self.tail = b""  # tail: the last bytes read
         if file.seekable():
             self.seek, self.tell = self._seek, file.tell  # FFmpeg takes what has no seek for a pipe
 
@@ -340,7 +397,17 @@ class _Source:
         if self._unread:
             data, self._unread = self._unread[:size], self._unread[size:]
             return data
-        return self._file.read(size) or b""
+        data = self._file.read(size) or b""
+        if not self.seekable():
+            self._head += data[: KEPT - len(self._head)]
+            self.tail = (self.tail + data)[-KEPT:]
+        return data
+
+    def at(self, offset, count):
+        """The bytes there, without reading on; of a pipe only what was read of its beginning."""
+        if self.seekable():
+            return os.pread(self._file.fileno(), count, offset)
+        return self._head[offset : offset + count]
 
     def unread(self, data):
         self._unread = bytes(data) + self._unread

@@ -14,7 +14,8 @@ import sys
 from reference.errors import LLVCError, not_installed, one_line
 
 from .backend import BACKENDS, available_cores, open_backend
-from .cli import BUNDLED_CHECKPOINT, DEFAULT_CHECKPOINT, DEFAULT_CONFIG, Parser, count, exit_code, load, locate
+from .cli import BUNDLED_CHECKPOINT, add_voice, load, locate
+from .program import Parser, count, exit_code, file_path
 
 
 class ServeError(LLVCError):
@@ -44,8 +45,7 @@ def parse_args(argv=None):
     add("--port", type=count(0, 65535), default=8000, metavar="N", help="port to listen at; 0 takes a free one")
     add("--streams", type=count(1), default=4, metavar="B", help="places for streams at a time")
     add("-n", "--chunk_factor", type=count(1), default=1, metavar="N", help="chunk of a stream, in units of 13 ms")
-    add("-p", "--checkpoint_path", default=DEFAULT_CHECKPOINT, metavar="FILE", help="weights of the voice")
-    add("-c", "--config_path", default=DEFAULT_CONFIG, metavar="FILE", help="configuration that the weights belong to")
+    add_voice(add)
     add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
     add("--device_id", type=count(0), metavar="N", help="which device, instead of 0 or, for streams, a whole N300")
     add(
@@ -55,8 +55,8 @@ def parse_args(argv=None):
         help="CPU threads: by default one a stream, but one core for the network",
     )
     add("--token", help="what clients must know; the page asks for it")
-    add("--ssl_certfile", metavar="FILE", help="certificate (PEM): serve https and wss")
-    add("--ssl_keyfile", metavar="FILE", help="its key, if it is not in the same file")
+    add("--ssl_certfile", type=file_path, metavar="FILE", help="certificate (PEM): serve https and wss")
+    add("--ssl_keyfile", type=file_path, metavar="FILE", help="its key, if it is not in the same file")
     add("--max_minutes", type=minutes, metavar="M", help="a stream ends after so many minutes")
     return parser.parse_args(argv)
 
@@ -167,7 +167,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())

@@ -15,7 +15,6 @@ from streaming.stream import ChunkedStream
 
 from .audio import SUFFIXES, AudioError, Recording
 from .convert import Job, convert_blocks, stream_figures
-from .loudness import LoudnessMatcher
 from .resampling import Resampler
 from .writing import is_stream, open_output
 
@@ -79,11 +78,15 @@ class Track:
             self.signals = self.recording.signals
             rate = args.output_rate or (args.rate if args.raw and is_stream(target) else None) or sample_rate
             self._resampler = Resampler(sample_rate, rate)
-            self._matcher = LoudnessMatcher(self.signals) if args.match_loudness else None
+            self._matcher = None
+            if args.match_loudness:
+                from .loudness import LoudnessMatcher  # scipy takes a second to load
+
+                self._matcher = LoudnessMatcher(self.signals, sample_rate)
             self._drawn = [[], []] if args.plot and write else None
             self._writer = None
             if write:
-                tags = self.recording.tags if args.metadata else {}
+                tags = self.recording.tags_at(rate) if args.metadata else {}
                 output = open_output(target, rate, self.signals, tags, args.raw)
                 self._writer = self._stack.enter_context(output)
             self._stack = self._stack.pop_all()
@@ -134,6 +137,7 @@ class Track:
             if rest is not None:
                 self._writer.write(rest)
             figures["clipped_samples"] = self._writer.clipped
+            figures["notes"] += self._writer.notes()
         if self._drawn is not None:
             from .plot import plot_conversion  # matplotlib takes a second to load
 
@@ -174,8 +178,11 @@ class TrackJob(Job):
         self._report(figures)
 
     def fail(self, error):
-        if self._track is not None:
-            self._track.__exit__(type(error), error, error.__traceback__)
+        try:
+            if self._track is not None:
+                self._track.__exit__(type(error), error, error.__traceback__)
+        except Exception as named:  # the same with the name of the output
+            error = named
         self._fail(self._arguments[0], error)
 
 

@@ -27,13 +27,14 @@ class OnnxEngine(ChunkEngine):
 
     def __init__(self, model, chunk_factor=1, batch_size=1, threads=1):
         super().__init__(model.config, chunk_factor, batch_size)
-        workers = min(threads, batch_size)
+        threads = int(threads)
+        workers = min(threads, self.batch_size)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads // workers
         options.inter_op_num_threads = 1
-        graph = build(fold(model), model.config, chunk_factor, in_place=True)
+        graph = build(fold(model), model.config, self.chunk_factor, in_place=True)
         session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        self._streams = [_Stream(session, model.config, chunk_factor) for _ in range(batch_size)]
+        self._streams = [_Stream(session, model.config, self.chunk_factor) for _ in range(self.batch_size)]
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
         self._audio = None
 

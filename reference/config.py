@@ -6,6 +6,7 @@
 
 import json
 from dataclasses import dataclass, field, fields
+from numbers import Integral
 from pathlib import Path
 
 from .errors import LLVCError
@@ -51,6 +52,13 @@ def _require_probability(owner, name):
     )
 
 
+def _plain(value):
+    """Integers of any type, such as numpy's, as int."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_plain, value))
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+
+
 def _from_params(cls, params, where):
     """cls(**params), with unknown and missing names reported as ConfigError."""
     _require(isinstance(params, dict), f"{where} must be a table of names and values, not {params!r}")
@@ -58,7 +66,7 @@ def _from_params(cls, params, where):
     unknown = sorted(set(params) - set(known))
     _require(not unknown, f"{where} has no option {', '.join(map(repr, unknown))}; it has {', '.join(known)}")
     try:
-        return cls(**params)
+        return cls(**{name: _plain(value) for name, value in params.items()})
     except TypeError as error:
         raise ConfigError(f"{where}: {str(error).split('__init__() ')[-1]}") from None
 

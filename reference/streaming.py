@@ -11,24 +11,25 @@ from streaming.engine import ChunkEngine
 from streaming.stream import ChunkedStream
 
 
-def _check_mode(model):
-    if any(module.training for module in model.modules()):
-        raise ValueError("the network is in training mode; call model.eval() first")
-
-
 class LLVCEngine(ChunkEngine):
     """The PyTorch network. The prenet sees each sample once: windows overlap behind it, where the published script
     lets them overlap in front."""
 
     def __init__(self, model, chunk_factor=1, batch_size=1):
-        _check_mode(model)
-        for name, value in model.named_parameters():
-            if value.dtype != torch.float32:
-                raise ValueError(f"the network is in {value.dtype} ({name}); call model.float() first")
+        self._modules, self._weights = list(model.modules()), list(model.named_parameters())
+        self._check_model()
         super().__init__(model.config, chunk_factor, batch_size)
         self._model = model
         self._audio = None
         self.restart(slice(None))
+
+    def _check_model(self):
+        """ValueError for a network in training mode, or in half or double precision."""
+        if any(module.training for module in self._modules):
+            raise ValueError("the network is in training mode; call model.eval() first")
+        for name, value in self._weights:
+            if value.dtype != torch.float32:
+                raise ValueError(f"the network is in {value.dtype} ({name}); call model.float() first")
 
     @torch.inference_mode()
     def restart(self, streams):
@@ -44,7 +45,7 @@ class LLVCEngine(ChunkEngine):
             self._fresh[streams] = True
 
     def _submit(self, streams, samples, frames):
-        _check_mode(self._model)
+        self._check_model()  # may have been changed since
         counts = sorted(set(frames.tolist()))
         if len(counts) == 1:
             self._audio = self._convert(streams, samples, counts[0])

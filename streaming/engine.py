@@ -21,8 +21,8 @@ def checked_samples(samples, shape):
     ValueError if they are not floating-point, finite, within +-MAX_SAMPLE and of this shape (None: any length).
     """
     if isinstance(samples, np.ndarray):
-        # torch takes neither negative strides nor another machine's byte order.
-        samples = np.ascontiguousarray(samples, dtype=samples.dtype.newbyteorder("="))
+        # torch takes neither negative strides nor another machine's byte order, nor what it may not write to.
+        samples = np.array(samples, dtype=samples.dtype.newbyteorder("="), order="C")
     try:
         samples = torch.as_tensor(samples)
     except (TypeError, RuntimeError) as error:
@@ -75,10 +75,9 @@ class ChunkEngine(ABC):
         for name, value in (("chunk_factor", chunk_factor), ("batch_size", batch_size)):
             if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        chunk_factor, batch_size = int(chunk_factor), int(batch_size)
-        self.batch_size = batch_size
+        self.chunk_factor, self.batch_size = int(chunk_factor), int(batch_size)
         self.frame_len = config.L
-        self.chunk_len = chunk_factor * config.chunk_len
+        self.chunk_len = self.chunk_factor * config.chunk_len
         self.lookahead_len = config.lookahead_len
         self._under_way = deque()
 

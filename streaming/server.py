@@ -61,7 +61,7 @@ class StreamServer(Closeable):
     @property
     def _running(self):
         """The open streams that no failed chunk has stopped."""
-        return [stream for stream in self.streams if not stream._broken]
+        return [stream for stream in self.streams if not stream.broken]
 
     def step(self):
         """Converts the next chunk of every stream that has one waiting; returns how many had."""
@@ -172,6 +172,11 @@ class ServedStream(Closeable):
                 self._closed = True
                 self._run = self._pending = self._ready = None
                 self._server._streams[self._place] = None
+
+    @property
+    def broken(self):
+        """Whether a chunk of the server failed, so that nothing but reset() and close() can be done."""
+        return self._broken
 
     def _check_open(self):
         super()._check_open()

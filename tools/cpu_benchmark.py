@@ -34,6 +34,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from support.golden import fill_by_rule, relative_error  # noqa: E402
 
 from demo.audio import read_audio  # noqa: E402
+from demo.program import exit_code  # noqa: E402
 from onnx_llvc.engine import OnnxEngine  # noqa: E402
 from reference.checkpoint import load_model  # noqa: E402
 from reference.config import load_config  # noqa: E402
@@ -175,4 +176,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code(main))

@@ -27,6 +27,8 @@ from types import SimpleNamespace
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from demo.program import exit_code  # noqa: E402
+
 KERNELS = ROOT / "tt/fused/kernels"
 CONFIG = ROOT / "experiments/llvc/config.json"
 RESULTS = ROOT / "generated/kernel_cycles.json"
@@ -243,4 +245,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code(main))

@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from demo.program import exit_code  # noqa: E402
 from reference.config import load_config  # noqa: E402
 from tools.kernel_cycles import CONFIG, RESULTS, Results  # noqa: E402
 
@@ -149,4 +150,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code(main))

@@ -26,6 +26,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from demo.program import exit_code  # noqa: E402
+
 SPEECH = ROOT / "test_wavs" / "example.wav"
 RATE = 16000
 PACKET = 208  # samples
@@ -241,4 +246,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code(main))

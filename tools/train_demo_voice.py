@@ -24,8 +24,9 @@ import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
 
 from demo.audio import read_audio, required_audio_files, write_audio  # noqa: E402
-from demo.cli import BUNDLED_CHECKPOINT, exit_code  # noqa: E402
+from demo.cli import BUNDLED_CHECKPOINT  # noqa: E402
 from demo.files import replacing  # noqa: E402
+from demo.program import exit_code  # noqa: E402
 from reference.config import load_config  # noqa: E402
 from reference.errors import LLVCError, not_installed  # noqa: E402
 
@@ -143,7 +144,7 @@ def main():
     target.add_argument("--out", type=Path, required=True)
 
     args = parser.parse_args()
-    return exit_code(lambda: args.run_command(args)) or 0
+    return exit_code(lambda: args.run_command(args))
 
 
 if __name__ == "__main__":

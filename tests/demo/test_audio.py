@@ -106,12 +106,13 @@ def test_bad_files_get_one_line(tmp_path):
         assert str(tmp_path / name) in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "aiff", "opus"])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "aiff", "opus", "m4a", "w64"])
 def test_written_files_can_be_read(tmp_path, suffix):
     path = tmp_path / "new" / f"a.{suffix}"
     assert write_audio(path, torch.from_numpy(tone(16000)[:, 0]), 16000) == 0
-    info = soundfile.info(path)
-    assert (info.samplerate, info.channels) == (16000, 1)
+    if suffix != "m4a":
+        info = soundfile.info(path)
+        assert (info.samplerate, info.channels) == (16000, 1)
     if suffix in ("wav", "flac", "aiff"):
         assert info.subtype == "PCM_16"
     assert abs(len(read_audio(path, 16000)) - 8000) <= 1000

@@ -317,6 +317,33 @@ def test_name_not_resolved(tmp_path, capsys, monkeypatch):
     assert "no connection" in message and "Name or service not known" in message and "http://hub.invalid/" in message
 
 
+@pytest.mark.parametrize(
+    "proxy, said",
+    [
+        ("socks5://127.0.0.1:{port}", "no connection"),  # needs httpx2[socks]
+        ("socks5h://127.0.0.1:{port}", "no connection"),
+        ("http://127.0.0.1:{port}", "no connection"),
+        ("gopher://127.0.0.1:{port}", "the proxy or address cannot be used"),
+        ("http://127.0.0.1:port", "the proxy or address cannot be used"),
+        ("http://127.0.0.1:99999", "the proxy or address cannot be used|no connection"),
+        ("http://[::1", "the proxy or address cannot be used"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "HTTP_PROXY"])
+def test_proxies(tmp_path, capsys, monkeypatch, variable, proxy, said):
+    """One where nobody listens, and ones that are none."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv(variable, proxy.format(port=closed.getsockname()[1]))
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "")
+        use_endpoint(monkeypatch, "http://hub.invalid")
+        huggingface_hub.close_session()
+        message = fail_with(capsys, tmp_path, "llvc")
+    assert re.search(said, message) and f"by hand to {target(tmp_path)}" in message
+    assert files_in(tmp_path) == []
+
+
 def test_offline_mode(hub, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert "HF_HUB_OFFLINE" in fail_with(capsys, tmp_path, "llvc")

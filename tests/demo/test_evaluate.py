@@ -4,6 +4,7 @@
 
 """The evaluation as people run it, and that it notices what is broken."""
 
+import codecs
 import csv
 import json
 import re
@@ -111,6 +112,28 @@ def test_reference_texts(tmp_path):
     assert reference_text(tmp_path / "1-2-0002.flac") is None
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_reference_texts_in_any_encoding(tmp_path, encoding):
+    mark = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}.get(encoding, b"")
+    (tmp_path / "a.txt").write_bytes(mark + "Größe, ein Wort".encode(encoding))
+    (tmp_path / "1-2.trans.txt").write_bytes(mark + "1-2-0000 GUTEN TAG\r\n1-2-0001 GUTE NACHT\r\n".encode(encoding))
+    assert reference_text(tmp_path / "a.wav") == "Größe, ein Wort"
+    assert reference_text(tmp_path / "1-2-0000.flac") == "GUTEN TAG"
+
+
+def test_one_silent_file_does_not_end_it(folders, tmp_path, capsys):
+    """It is left out and named, among the inputs and among the targets."""
+    for name in ("in", "target"):
+        shutil.copytree(folders / name, tmp_path / name)
+        soundfile.write(tmp_path / name / "silent.wav", torch.zeros(16000).numpy(), 16000)
+    argv = options(tmp_path, tmp_path / "out", "--chunk_factors", "--seconds", "2")
+    assert main(argv) in (MET, MISSED)
+    err = capsys.readouterr().err
+    assert "not judged: silent.wav: " in err and "not judged: target silent.wav: " in err
+    figures = json.loads((tmp_path / "out" / "figures.json").read_text())
+    assert [row["utterance"] for row in figures["modes"][0]["utterances"]] == ["a.wav", "b.wav"]
+
+
 def backend_of(engine_class):
     @contextmanager
     def open_backend(name, model, device_id):
@@ -191,8 +214,8 @@ def test_targets_that_are_met(folders, report, tmp_path):
 @pytest.mark.parametrize(
     "change, complaint",
     [
-        (("--input", "nowhere"), "no such folder"),
-        (("--target", "nowhere"), "no such folder"),
+        (("--input", "nowhere"), "nowhere: no such folder; name a folder of audio files"),
+        (("--target", "nowhere"), "nowhere: no such folder; name a folder of audio files"),
         (("--checkpoint", "nowhere.pth"), "nowhere.pth"),
         (("--config", "nowhere.json"), "nowhere.json"),
         (("--backend", "ttnn"), "use --backend cpu"),
@@ -202,6 +225,8 @@ def test_one_line_says_what_is_wrong(folders, tmp_path, capsys, change, complain
     assert main([*options(folders, tmp_path / "out"), *change]) == FAILED
     printed = capsys.readouterr()
     assert printed.err.startswith("error: ") and complaint in printed.err and "Traceback" not in printed.err
+    named = re.findall(r"(?<!\S)--?[a-z_]+", printed.err)  # options of other programs help nobody
+    assert set(named) <= {"--backend"}
     assert not (tmp_path / "out").exists()
 
 
@@ -223,7 +248,16 @@ def test_inputs_are_not_overwritten(folders, capsys):
 
 
 @pytest.mark.parametrize(
-    "option", ["--max_wer=-1", "--max_wer=few", "--min_similarity=nan", "--seconds=0", "--chunk_factors=0"]
+    "option",
+    [
+        "--input=http://host//folder",
+        "--checkpoint=s3://a//b",
+        "--max_wer=-1",
+        "--max_wer=few",
+        "--min_similarity=nan",
+        "--seconds=0",
+        "--chunk_factors=0",
+    ],
 )
 def test_bad_options(folders, tmp_path, option):
     with pytest.raises(SystemExit) as stopped:

@@ -4,9 +4,13 @@
 
 """Checkpoints load strictly and safely, or fail with one line that names the file and the tensor."""
 
+import io
 import os
 import pickle
+import zipfile
+from collections import OrderedDict
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -52,6 +56,11 @@ def test_half_precision_weights_become_float32(tmp_path, small, weights):
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
 
 
+class CallsNumpy:
+    def __reduce__(self):
+        return np.load, ("/etc/passwd",)
+
+
 class RunsCode:
     def __init__(self, path):
         self.path = path
@@ -83,12 +92,73 @@ def test_a_truncated_file(tmp_path, small, weights, suffix, share):
     fails(path, small.config, "damaged one; download it again")
 
 
-def test_files_that_are_no_checkpoint(tmp_path, small):
-    fails(tmp_path / "G.pth", small.config, "no such checkpoint")
+def zipped(name):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, b"weights")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"<html>404</html>", "a web page, not a checkpoint; download the file itself"),
+        (b"\n <!DOCTYPE html>\n<html>Sign in</html>", "a web page, not a checkpoint; download the file itself"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", "a git-lfs pointer, .* git lfs pull"),
+        (zipped("G_500000.pth"), "an archive, not a checkpoint; unpack it first"),
+        (b"weights", "not a checkpoint, or a damaged one"),
+        (b"", "not a checkpoint, or a damaged one"),
+    ],
+)
+def test_files_that_are_no_checkpoint(tmp_path, small, content, message, suffix):
+    path = tmp_path / f"G{suffix}"
+    fails(path, small.config, "no such checkpoint")
     fails(tmp_path, small.config, "is a folder")
-    path = tmp_path / "G.pth"
-    path.write_text("<html>404</html>")
-    fails(path, small.config, "not a checkpoint")
+    path.write_bytes(content)
+    fails(path, small.config, message)
+
+
+@pytest.mark.parametrize(
+    "save, name",
+    [
+        (torch.save, "G.safetensors"),
+        (torch.save, "G.PTH"),
+        (torch.save, "G"),
+        (torch.save, "G.pth.1"),
+        (safetensors.torch.save_file, "G.pth"),
+        (safetensors.torch.save_file, "G.SafeTensors"),
+    ],
+)
+def test_a_wrong_suffix_is_looked_through(tmp_path, small, weights, save, name):
+    save(weights, tmp_path / name)
+    model = load_model(tmp_path / name, small.config)
+    assert torch.equal(model.state_dict()[TENSOR], weights[TENSOR])
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("key", [None, "model", "state_dict", "weight", "model_state_dict"])
+def test_where_other_programs_keep_the_weights(tmp_path, small, weights, key, prefix):
+    weights = {prefix + name: value for name, value in weights.items()}
+    torch.save(weights if key is None else {"epoch": 3, key: OrderedDict(weights)}, tmp_path / "G.pth")
+    model = load_model(tmp_path / "G.pth", small.config)
+    assert torch.equal(model.state_dict()[TENSOR], weights[prefix + TENSOR])
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize(
+    "number", [np.float64(0.5), np.float32(0.5), np.int64(3), np.bool_(True), np.arange(3), np.zeros((2, 2), ">f8")]
+)
+def test_numbers_of_numpy_beside_the_weights(tmp_path, small, weights, number, zipped):
+    content = {"model": weights, "learning_rate": number}
+    torch.save(content, tmp_path / "G.pth", _use_new_zipfile_serialization=zipped)
+    assert torch.equal(load_model(tmp_path / "G.pth", small.config).state_dict()[TENSOR], weights[TENSOR])
+
+
+def test_numpy_may_not_call_what_it_likes(tmp_path, small, weights):
+    """Only what makes numbers is let through."""
+    torch.save({"model": weights, "x": CallsNumpy()}, tmp_path / "G.pth")
+    fails(tmp_path / "G.pth", small.config, "refused, it wants to run code .*numpy")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import json
 from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reference.config import ConfigError, LLVCConfig, load_config
@@ -80,6 +81,28 @@ def test_wrong_prenet(change, message):
         LLVCConfig.from_params(params)
 
 
+def test_numbers_of_numpy():
+    params = deepcopy(PUBLISHED["model_params"])
+    expected = LLVCConfig.from_params(deepcopy(params))
+    params |= {"L": np.int64(16), "enc_dim": np.int32(512)}
+    params["convnet_config"]["kernel_sizes"] = [np.int64(k) for k in params["convnet_config"]["kernel_sizes"]]
+    config = LLVCConfig.from_params(params)
+    assert config == expected and type(config.L) is int and type(config.convnet_config.kernel_sizes[0]) is int
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + json.dumps(PUBLISHED).encode(),  # a byte-order mark
+        json.dumps(PUBLISHED).replace("16000", "16000.0").encode(),
+        json.dumps(PUBLISHED).replace('"L": 16', '"L": 16.0').replace("512", "5.12e2").encode(),
+    ],
+)
+def test_files_as_other_programs_write_them(tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content)
+    assert load_config(tmp_path / "config.json") == load_config(EXPERIMENTS / "llvc" / "config.json")
+
+
 def test_missing_options():
     params = deepcopy(PUBLISHED["model_params"])
     del params["convnet_config"]
@@ -98,6 +121,7 @@ def test_missing_options():
         ("[]", "has no 'model_params'"),
         ('{"model_params": {}}', "has no sample rate"),
         ('{"model_params": {}, "data": {"sr": "16k"}}', "has no sample rate"),
+        ('{"model_params": {}, "data": {"sr": 16000.5}}', "has no sample rate"),
         ('{"model_params": 3, "data": {"sr": 16000}}', "model_params must be a table"),
         ('{"model_params": {"L": 0, "convnet_config": {"convnet_prenet": false}}, "data": {"sr": 16000}}', "L must be"),
     ],

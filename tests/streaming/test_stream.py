@@ -4,6 +4,9 @@
 
 """The stream's promise: its output is the offline output, whatever the slices, and it comes in time."""
 
+import warnings
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,8 +14,11 @@ from hypothesis import strategies as st
 from support.engines import ENGINES, held_bytes
 from support.golden import PUBLISHED, SMALL, load_golden, relative_error
 
+from onnx_llvc.engine import OnnxEngine
 from reference.llvc import LLVC
 from reference.passthrough import make_passthrough
+from reference.streaming import LLVCStream
+from streaming.server import StreamServer
 from streaming.stream import ChunkedStream
 
 TOLERANCE = 1e-5  # of the largest offline sample
@@ -220,6 +226,77 @@ def test_wrong_calls(engine):
     model = load_golden("small").model.train()
     with pytest.raises(ValueError, match="training mode"):
         ChunkedStream(engine(model))
+
+
+def test_a_network_that_changes_under_a_stream():
+    """train() would turn dropout on, half() fail somewhere inside; weights that were folded do not change."""
+    model = load_golden("small").model
+    with LLVCStream(model) as s, ChunkedStream(OnnxEngine(model)) as folded:
+        for change, back, message in (
+            (model.train, model.eval, "training mode; call model.eval"),
+            (model.mask_gen.train, model.eval, "training mode; call model.eval"),
+            (model.half, model.float, "in torch.float16 .*; call model.float"),
+            (model.double, model.float, "in torch.float64 .*; call model.float"),
+        ):
+            change()
+            with pytest.raises(ValueError, match=message):
+                s.push(torch.zeros(1, 300))
+            back()
+            s.reset()
+            assert torch.equal(s.push(torch.zeros(1, 300)), LLVCStream(model).push(torch.zeros(1, 300)))
+        model.train()
+        audio = speech("small", 1, 3000)
+        streamed = torch.cat((folded.push(audio), folded.flush()), dim=1)
+    assert relative_error(streamed, offline(GOLDEN["small"].model, audio)) < TOLERANCE
+
+
+@pytest.mark.parametrize("precision", [torch.float16, torch.float64])
+def test_half_and_double_networks(precision):
+    model = load_golden("small").model.to(precision)
+    with pytest.raises(ValueError, match=f"in {precision} .*; call model.float"):
+        LLVCStream(model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x[:, ::-1].copy()[:, ::-1],
+        lambda x: np.repeat(x, 3, axis=1)[:, ::3],
+        lambda x: np.asfortranarray(np.repeat(x, 2, axis=0))[::2],
+        lambda x: x.astype(">f4"),
+        lambda x: x.astype(">f8")[:, ::-1][:, ::-1],
+        lambda x: np.frombuffer(x.tobytes(), np.float32)[None],  # may not be written to
+        lambda x: x.tolist(),
+    ],
+)
+def test_arrays_of_every_layout(engine, change):
+    audio = speech("small", 1, 2000)
+    with ChunkedStream(engine(GOLDEN["small"].model)) as s, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        streamed = torch.cat((s.push(change(audio.numpy())), s.flush()), dim=1)
+    assert relative_error(streamed, offline(GOLDEN["small"].model, audio)) < TOLERANCE
+
+
+def test_numbers_of_numpy_as_sizes(engine):
+    audio = speech("small", 2, 2000)
+    streamed = stream(engine, GOLDEN["small"].model, audio, 500, np.int64(2))
+    assert relative_error(streamed, offline(GOLDEN["small"].model, audio)) < TOLERANCE
+    with StreamServer(engine(GOLDEN["small"].model, np.int32(1), np.int64(2))) as server:
+        assert len(server.open().push(audio[0])) > 0
+
+
+@pytest.mark.parametrize("sample", [1e30, -1e30, 1001.0])
+def test_samples_far_beyond_full_scale(engine, sample):
+    """They would stay in the state for good."""
+    audio = speech("small", 1, 2000)
+    with ChunkedStream(engine(GOLDEN["small"].model)) as s:
+        first = s.push(audio[:, :1000])
+        with pytest.raises(ValueError, match="samples of .*: full scale is 1, and more than 1000 is refused"):
+            s.push(torch.full((1, 300), sample))
+        streamed = torch.cat((first, s.push(audio[:, 1000:]), s.flush()), dim=1)
+    assert relative_error(streamed, offline(GOLDEN["small"].model, audio)) < TOLERANCE
+    with StreamServer(engine(GOLDEN["small"].model)) as server, pytest.raises(ValueError, match="full scale is 1"):
+        server.open().push(torch.full((300,), sample))
 
 
 def test_no_graph_is_kept_of_input_that_wants_gradients(engine):

@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""What every program's main shares: how options are refused, and how errors end it."""
+
+import argparse
+import os
+import sys
+
+from reference.errors import LLVCError, one_line
+
+
+class Parser(argparse.ArgumentParser):
+    """Ends the program with one line and code 2 where options are wrong."""
+
+    def error(self, message):
+        self.exit(2, f"error: {message} (--help lists the options)\n")
+
+
+def count(minimum, maximum=9999):
+    """The type of an option that takes a whole number."""
+
+    def parse(text):
+        if not text.isdecimal() or len(text) > 5 or not minimum <= int(text) <= maximum:
+            raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number from {minimum} to {maximum}")
+        return int(text)
+
+    return parse
+
+
+def file_path(text):
+    """The type of an option that names a file or folder, as it is typed: an address is told apart."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"{text} is an address; download it first, only files are opened")
+    return text
+
+
+def exit_code(program, interrupted="interrupted"):
+    """What program() returns, or 0; where the cause of an error lies with the user, 1 and one line on stderr.
+
+    A reader of our output that has gone away ends the program quietly, Ctrl+C with 130.
+    """
+    _fill_standard_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a file name may be no text
+    try:
+        code = program() or 0
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        _drop_stdout()
+        return 0
+    except LLVCError as error:
+        message = one_line(error)
+    except OSError as error:
+        message = one_line(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        if not error.filename:  # no file failed, so it is what Python would flush again
+            _drop_stdout()
+    except MemoryError:
+        message = "not enough memory"
+    print(f"error: {message}", file=sys.stderr)
+    return 1
+
+
+def _fill_standard_streams():
+    """Connects those that are closed to nothing: the next file opened would become one, and messages end up in it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+
+
+def _drop_stdout():
+    """Lets what Python flushes at its end go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

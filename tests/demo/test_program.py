@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""How every program ends: with one line where the cause lies with the user, whatever its output is connected to."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from demo import cli, download_weights, evaluate, export, live, serve
+from demo.program import exit_code
+from reference.errors import LLVCError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def raising(error):
+    def program():
+        raise error
+
+    return program
+
+
+@pytest.mark.parametrize(
+    "error, code, line",
+    [
+        (LLVCError("two\nlines"), 1, "error: two lines"),
+        (FileNotFoundError(2, "No such file or directory", "a.wav"), 1, "error: a.wav: No such file or directory"),
+        (MemoryError(), 1, "error: not enough memory"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_what_users_cause_is_one_line(capsys, error, code, line):
+    assert exit_code(raising(error)) == code
+    assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_what_they_do_not_cause_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        exit_code(raising(ZeroDivisionError()))
+
+
+def test_codes(capsys):
+    assert exit_code(lambda: None) == 0 and exit_code(lambda: 3) == 3
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("program", [cli, evaluate, export, live, serve])
+def test_every_program_ends_so(program, capsys, monkeypatch):
+    monkeypatch.setattr(program, "parse_args", lambda argv: raising(LLVCError("wrong"))())
+    assert program.main([]) == 1
+    assert capsys.readouterr().err == "error: wrong\n"
+
+
+def test_the_download_ends_so(capsys, monkeypatch, tmp_path):
+    for error, code, line in (
+        (LLVCError("wrong"), 1, "error: wrong\n"),
+        (PermissionError(13, "Permission denied", "x"), 1, "error: x: Permission denied\n"),
+        (KeyboardInterrupt(), 130, "interrupted; what was fetched is kept, run this again to continue\n"),
+    ):
+        monkeypatch.setattr(download_weights, "download", lambda *_, error=error: raising(error)())
+        assert download_weights.main(["llvc", "--local_dir", str(tmp_path)]) == code
+        assert capsys.readouterr().err == line
+
+
+@pytest.fixture
+def recording(tmp_path):
+    soundfile.write(tmp_path / "in.wav", np.full(1000, 0.1), 16000)
+    return tmp_path / "in.wav"
+
+
+def demo(recording, *options, redirect=""):
+    """python -m demo, by a shell that redirects what it writes."""
+    command = [sys.executable, "-m", "demo", "--backend", "cpu", "-i", str(recording), *map(str, options)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}  # messages are written at the end
+    shell = ["sh", "-c", f'"$@" {redirect}', "sh", *command]
+    return subprocess.run(shell, cwd=recording.parent, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_python_m_demo(recording):
+    process = demo(recording)
+    assert process.returncode == 0 and "written: converted_output.wav" in process.stdout
+    assert soundfile.info(recording.parent / "converted_output.wav").frames == 1000
+
+
+@pytest.mark.parametrize(
+    "redirect, code, message",
+    [
+        (">&-", 0, None),
+        (">&- 2>&-", 0, None),
+        ("<&-", 0, None),
+        (">/dev/full", 1, "error: standard output: No space left on device"),
+        ("| true", 0, None),
+    ],
+)
+def test_standard_streams_that_are_closed_or_full(recording, redirect, code, message):
+    """The result is there in any case, and holds no messages."""
+    process = demo(recording, "-o", "out.wav", redirect=redirect)
+    assert process.returncode == code and "Traceback" not in process.stderr
+    assert process.stderr == "" if message is None else process.stderr == f"{message}\n"
+    assert soundfile.info(recording.parent / "out.wav").frames == 1000
+
+
+def test_a_result_for_a_closed_stdout(recording):
+    process = demo(recording, "-o", "-", redirect=">&-")
+    assert process.returncode == 1
+    assert process.stderr.splitlines()[-1] == "error: standard output: cannot be written (it is closed)"
+
+
+@pytest.mark.parametrize("option", ["-o", "--json", "--plot"])
+def test_a_disk_that_is_full(recording, option):
+    """As the shell's limit makes it. What was there stays, and no half file."""
+    name = {"-o": "out.wav", "--json": "out.json", "--plot": "out.png"}[option]
+    (recording.parent / name).write_bytes(b"old")
+    soundfile.write(recording, np.random.default_rng(0).uniform(-0.1, 0.1, 16000), 16000)
+    command = [sys.executable, "-c", LIMITED, str(ROOT), str(recording), option, str(recording.parent / name)]
+    process = subprocess.run(command, cwd=recording.parent, capture_output=True, text=True, timeout=120)
+    assert process.returncode == 1, process.stderr
+    error = process.stderr.splitlines()[-1]
+    assert error.startswith("error: ") and f"{name}: cannot be written (File too large)" in error
+    assert (recording.parent / name).read_bytes() == b"old"
+    assert not [path for path in recording.parent.iterdir() if path.name.startswith(".llvc")]
+
+
+# A file may hold 300 bytes from the moment on when the voice is loaded.
+LIMITED = """
+import resource, signal, sys
+sys.path.insert(0, sys.argv[1])
+from demo import cli
+load = cli.load
+def limited(args):
+    loaded = load(args)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, resource.RLIM_INFINITY))
+    return loaded
+cli.load = limited
+options = sys.argv[3:] if sys.argv[3] == "-o" else ["-o", "/dev/null", *sys.argv[3:]]
+sys.exit(cli.main(["--backend", "cpu", "-i", sys.argv[2], *options]))
+"""
