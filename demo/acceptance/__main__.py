@@ -19,9 +19,9 @@ from pathlib import Path
 from reference.errors import LLVCError, one_line
 
 from ..backend import has_card
-from ..cli import Parser, count, exit_code
 from ..files import replacing
 from ..judges import RECOGNISERS
+from ..program import Parser, count, exit_code
 from .report import statuses, text_table, write
 from .steps import STEPS, Acceptance, CannotRun, is_done, is_of_other_weights, weights_in
 from .targets import MISSED, UNMEASURED, judged
