@@ -92,11 +92,17 @@ def locate(path):
     return path if Path(path).exists() or not (ROOT / path).exists() else str(ROOT / path)
 
 
+def voice(args):
+    """The checkpoint that load() reads: the one that the options name, or the bundled one in place of the default."""
+    checkpoint = args.checkpoint_path
+    return checkpoint if checkpoint != DEFAULT_CHECKPOINT or Path(checkpoint).exists() else BUNDLED_CHECKPOINT
+
+
 def load(args):
     """The network and sample rate (Hz) that the options name, or the bundled network in place of the default one."""
     config, sample_rate = load_config(args.config_path)
     checkpoint = args.checkpoint_path
-    if checkpoint != DEFAULT_CHECKPOINT or Path(checkpoint).exists():
+    if voice(args) == checkpoint:
         return load_model(checkpoint, config), sample_rate
     from .weights import cached  # takes a while to import, and is seldom needed
 

@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Ray: a cluster of this machine alone or one to join, quiet and without telemetry, and what it has for actors."""
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from demo.backend import available_cores, has_card
+from reference.errors import one_line
+
+from .item import CorpusError
+
+ROOT = Path(__file__).resolve().parent.parent
+CARD = "tt_device"  # the custom resource of a node with cards, one each
+STORE_BYTES = 128 << 20  # units and records are small; audio does not go through Ray
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def import_ray():
+    """Ray, with what it would tell and ask set to nothing. CorpusError if it is not installed."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    try:
+        import pyarrow  # noqa: F401
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise CorpusError(
+            f"{one_line(error)}; converting a corpus needs Ray: pip install -r requirements-corpus.txt"
+        ) from None
+    return ray
+
+
+@contextmanager
+def session(address, actors):
+    """Ray in this process: joined at an address or, without one, started here for this run; one that is there is used.
+
+    CorpusError if it does not answer or start.
+    """
+    ray = import_ray()
+    if ray.is_initialized():
+        yield ray
+        return
+    options = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address is None:
+        cards = len(list(Path("/dev/tenstorrent").glob("[0-9]*"))) if has_card() else 0
+        options |= {
+            "num_cpus": max(actors or 0, available_cores()),
+            "resources": {CARD: cards} if cards else None,
+            "include_dashboard": False,
+            "object_store_memory": STORE_BYTES,
+            "_node_ip_address": "127.0.0.1",
+        }
+    else:
+        options["address"] = address
+    try:
+        with quiet():
+            ray.init(**options)
+    except Exception as error:  # whatever the network makes of it
+        where = f"no Ray cluster answers at {address}" if address else "Ray does not start"
+        raise CorpusError(f"{where} ({one_line(error)[:200]})") from None
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def quiet():
+    """Without what Ray's C++ part writes to stderr; its errors come as exceptions."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def choose_backend(ray, name):
+    """The backend that --backend names; auto is ttnn if the cluster has cards."""
+    return name if name != "auto" else "ttnn" if ray.cluster_resources().get(CARD) else "cpu"
+
+
+def choose_actors(ray, wanted, backend):
+    """How many actors, as many as fit by default. CorpusError for more."""
+    resource = CARD if backend == "ttnn" else "CPU"
+    there = int(ray.cluster_resources().get(resource, 0))
+    if not there:
+        how = f"start its nodes with: ray start --resources='{{\"{CARD}\": 1}}'" if resource == CARD else "give it some"
+        raise CorpusError(f"the cluster has no {resource}; {how}")
+    if wanted and wanted > there:
+        raise CorpusError(f"--actors {wanted}: the cluster has {there} {resource}; take fewer or add nodes")
+    return wanted or there
+
+
+def actor_options(backend):
+    """What an actor asks of Ray: a whole CPU and, for ttnn, a card; the project on its path; one thread."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    variables = {"PYTHONPATH": path, **dict.fromkeys(THREADS, "1")}
+    options = {"num_cpus": 1, "runtime_env": {"env_vars": variables}}
+    if backend == "ttnn":
+        options["resources"] = {CARD: 1}
+    return options
