@@ -24,7 +24,7 @@ def import_ray():
     """Ray, with what it would tell and ask set to nothing. CorpusError if it is not installed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # as nice as this process, not 15 more
     try:
         import pyarrow  # noqa: F401
         import ray

@@ -29,9 +29,8 @@ class FolderCorpus(JsonCorpus):
             self.failures.append((name, f"{name}: cannot be read ({error.strerror})"))
 
         for folder, folders, files in os.walk(path, onerror=cannot_read):
-            folders[:] = [f for f in folders if not f.startswith(".")]
-            if os.path.realpath(folder) != os.path.realpath(path):
-                folders[:] = [f for f in folders if os.path.realpath(os.path.join(folder, f)) != output]
+            visible = (name for name in folders if not name.startswith("."))
+            folders[:] = [name for name in visible if os.path.realpath(os.path.join(folder, name)) != output]
             for file in files:
                 if file.startswith(".") or not os.path.isfile(os.path.join(folder, file)):
                     continue

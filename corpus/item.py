@@ -73,18 +73,26 @@ def inside_name(name):
     return str(PurePosixPath(*parts)) if parts else ""
 
 
-def plan_items(sources, suffix):
-    """An Item of each Source, their outputs all different: a.wav is that of a.wav, not of the a.mp3 beside it."""
+def plan_items(sources, suffix=None):
+    """An Item of each Source, their outputs all different: a.wav is that of a.wav, not of the a.mp3 beside it.
+
+    Without a suffix for all, FLAC stays FLAC and everything else becomes WAV.
+    """
     taken = {str(parent) for source in sources for parent in PurePosixPath(source.wanted).parents}
+    wishes = []
+    for source in sources:
+        wanted = PurePosixPath(source.wanted)
+        own = suffix or (".flac" if wanted.suffix.lower() == ".flac" else ".wav")
+        output = str(wanted.with_suffix(own))
+        wishes.append((output != source.wanted, source.wanted, source.name, output, own))
     outputs = {}
-    for source in sorted(sources, key=lambda source: (not source.wanted.endswith(suffix), source.wanted, source.name)):
-        output = str(PurePosixPath(source.wanted).with_suffix(suffix))
+    for _, wanted, name, output, own in sorted(wishes):
         if output in taken:
-            output = source.wanted + suffix
+            output = wanted + own
         while output in taken:
-            output += suffix
+            output += own
         taken.add(output)
-        outputs[source.name] = output
+        outputs[name] = output
     return [Item(source, outputs[source.name]) for source in sources]
 
 

@@ -35,8 +35,9 @@ class ItemJob(TrackJob):
         self._old = worker.state.record(item.id) or record
         self._sha256 = self._seen = self._deaths = None
         source = item.source
-        self._copied = source.row is not None  # out of a table
-        self._path = str(worker.state.work / (item.id + Path(source.wanted).suffix)) if self._copied else source.path
+        # Of audio out of a table, which goes with the job.
+        self._copy = None if source.row is None else worker.state.work / (item.id + Path(source.wanted).suffix)
+        self._path = source.path
         self._target = str(worker.state.work / f"{item.id}.result{Path(item.output).suffix}")
         settings = worker.settings
         super().__init__(self._path, self._target, settings.sample_rate, settings.options, self._done, self._failed)
@@ -83,8 +84,8 @@ class ItemJob(TrackJob):
     def _read_source(self):
         """Hashes the source; takes it out of its table where it is in one."""
         source = self.item.source
-        if self._copied:
-            self._path = self._worker.rows.take(source, self._path)
+        if self._copy is not None:
+            self._path = self._worker.rows.take(source, str(self._copy))
             self._arguments = (self._path, *self._arguments[1:])
         self._seen = os.stat(self._path)
         if not stat.S_ISREG(self._seen.st_mode):
@@ -178,5 +179,5 @@ class ItemJob(TrackJob):
         self._settle(record)
 
     def _clean(self):
-        if self._copied:
-            Path(self._path).unlink(missing_ok=True)
+        if self._copy is not None:
+            self._copy.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from .jsonl import read_json_lines
 from .progress import Progress
 from .state import State
 
+SUFFIXES = {"same": None, "wav": ".wav", "flac": ".flac", "parquet": ".flac"}  # by --format
 UNIT_S = 120.0  # of audio for a stream: what an actor gets at a time
 CHECKED = 256  # files of a unit whose results are there
 UNITS = 4000  # at most, of all sizes
@@ -81,7 +82,7 @@ def convert_corpus(args, model, checkpoint_sha256, configuration, sample_rate):
         if isinstance(corpus, FolderCorpus):
             kept = (record["name"] for record in before.values() if record["status"] == "done")
             corpus = FolderCorpus(args.input, args.output, kept)
-        items = plan_items(corpus.sources, ".flac" if shards else f".{args.format}")
+        items = plan_items(corpus.sources, SUFFIXES[args.format])
         check_outputs(args.input, corpus, items, output)
         packed = open_shards(state) if shards else None
         with session(args.address, args.actors) as ray:

@@ -11,7 +11,7 @@ import sys
 from dataclasses import asdict
 
 from corpus.item import sha256_of
-from corpus.run import convert_corpus
+from corpus.run import SUFFIXES, convert_corpus
 from reference.errors import LLVCError
 
 from . import cli
@@ -30,7 +30,6 @@ from .cli import (
 )
 
 CHANNELS = {"mix": "mix", "each": "each", "first": 1}
-FORMATS = ("wav", "flac", "parquet")
 
 
 def parse_args(argv=None):
@@ -50,7 +49,12 @@ def parse_args(argv=None):
         help="folder, NeMo or lhotse manifest, or Parquet",
     )
     add("-o", "--output", required=True, metavar="FOLDER", help="where results, manifest and failed.jsonl go")
-    add("--format", choices=FORMATS, default="wav", help="of the results: a tree of files, or FLAC in Parquet shards")
+    add(
+        "--format",
+        choices=SUFFIXES,
+        default="same",
+        help="of results: FLAC stays FLAC and all else becomes WAV; or FLAC in shards",
+    )
     add("--address", metavar="HOST:PORT", help="Ray cluster to join, auto for the one here; without it none is needed")
     add("--actors", type=count(1), metavar="N", help="how many convert at a time, by default as many as fit")
     add("--streams", type=count(1), default=1, metavar="K", help="files that each of them converts at a time")
