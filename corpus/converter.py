@@ -12,7 +12,7 @@ import platform
 import tempfile
 import time
 from argparse import Namespace
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from .state import State
 
 PACKAGES = ("torch", "torchaudio", "av", "soundfile", "onnxruntime", "ttnn")
 REPORT_S = 0.5
+DEVICES = Path("/dev/tenstorrent")
 
 
 @dataclass(frozen=True)
@@ -151,28 +152,25 @@ def versions(backend):
     return {"python": platform.python_version(), **found}
 
 
-class claimed_card:
-    """Makes one card of this machine the only one that ttnn sees: the first that no other worker has.
+@contextmanager
+def claimed_card():
+    """Makes one card of this machine the only one that ttnn sees: the first that no other worker has claimed.
 
-    The claim ends with the process, however that ends. A single card needs none.
+    A claim ends with the process, however that ends. A single card needs none.
     """
-
-    def __enter__(self):
-        self._lock = None
-        cards = sorted(int(path.name) for path in Path("/dev/tenstorrent").glob("[0-9]*"))
+    cards = sorted(int(path.name) for path in DEVICES.glob("[0-9]*"))
+    with ExitStack() as stack:
         for card in cards if len(cards) > 1 else ():
-            lock = Path(tempfile.gettempdir(), f"llvc-card-{card}.lock").open("w")
+            lock = stack.enter_context(Path(tempfile.gettempdir(), f"llvc-card-{card}.lock").open("w"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                lock.close()
                 continue
-            self._lock = lock
             os.environ["TT_VISIBLE_DEVICES"] = str(card)
-            return
-        if len(cards) > 1:
-            raise CorpusError(f"{platform.node()}: all cards are in use; start it with fewer tt_device")
-
-    def __exit__(self, *_):
-        if self._lock is not None:
-            self._lock.close()
+            break
+        else:
+            if len(cards) > 1:
+                raise CorpusError(
+                    f"{platform.node()}: has {len(cards)} cards, all in use; give its node no more tt_device"
+                )
+        yield

@@ -54,6 +54,7 @@ def convert_units(units, settings, model, actors, board):
     """
     context = DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
+    context.execution_no_progress_timeout_s = -1  # a recording of eight hours takes as long as it takes
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     rows = [{"unit": pickle.dumps(unit)} for unit in units]
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(

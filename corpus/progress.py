@@ -9,6 +9,7 @@ import threading
 import time
 
 TERMINAL_S, LOG_S = 1.0, 60.0  # between two lines
+SILENT_S = 120.0  # of all workers: something is amiss
 
 
 class Board:
@@ -35,6 +36,7 @@ class Progress:
         self._done = self._failed = 0
         self._done_guessed_s = 0.0
         self._begin = time.monotonic()
+        self._seen, self._changed = None, self._begin
         self._terminal = sys.stderr.isatty()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -76,7 +78,11 @@ class Progress:
             f"{clock(elapsed / share - elapsed)} left" if share else "time left not known yet",
             f"{self._failed} failed",
         ]
-        if workers:
+        if workers != self._seen:
+            self._seen, self._changed = dict(workers), time.monotonic()
+        if (silent := time.monotonic() - self._changed) > SILENT_S:
+            parts.append(f"no actor at work for {clock(silent)}: has the cluster lost its nodes?")
+        elif workers:
             busy = [100 * figures["busy_s"] / figures["up_s"] for figures in workers.values()]
             shown = ", ".join(f"{value:.0f}" for value in busy) if len(busy) <= 8 else f"{sum(busy) / len(busy):.0f}"
             parts.append(f"actors {shown} % busy")

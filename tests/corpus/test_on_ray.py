@@ -138,3 +138,22 @@ def test_a_killed_node(cluster, undisturbed, recordings, voice, tmp_path, monkey
     thread.join()
     cluster.second = cluster.add_node(num_cpus=1)
     assert contents(tmp_path) == contents(undisturbed) and not leftovers(tmp_path)
+
+
+def test_on_this_machine_alone(voice, tmp_path, recordings, undisturbed):
+    """Without a cluster, as people type it: interrupted, then run again; nothing but its own lines is printed."""
+    command = [sys.executable, "-m", "demo.convert_corpus", *voice, "-i", str(recordings), "-o", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("RAY_ADDRESS", None)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    thread = while_running(tmp_path, lambda: process.send_signal(signal.SIGINT), results=1)
+    _, errors = process.communicate(timeout=300)
+    thread.join()
+    assert process.returncode == 130 and errors == "interrupted; the same command goes on from there\n"
+    process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 1
+    assert process.stderr.splitlines() == [f"error: {row['reason']}" for row in json_lines(tmp_path / "failed.jsonl")]
+    assert process.stdout.splitlines()[0] == f"{FILES + 2} files on {os.cpu_count()} actors, backend cpu"
+    assert contents(tmp_path) == contents(undisturbed)

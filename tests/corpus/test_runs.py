@@ -7,19 +7,34 @@
 import ctypes
 import multiprocessing
 import os
+import pickle
 import sys
 import tempfile
+import tracemalloc
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from support.corpus import STATE, contents, json_lines, leftovers, record
+from support.fake_engine import FakeEngine
 
 import corpus.job
+from corpus.converter import CorpusConverter, Settings, claimed_card
 from corpus.folder import FolderCorpus
+from corpus.item import CorpusError, Source, inside_name, plan_items
+from corpus.progress import Progress
+from corpus.run import plan_units
 from corpus.state import State
+from demo.backend import Backend
+from demo.cli import parse_args
 from demo.convert_corpus import main
+from demo.reading import AudioReader, Block
 
 
 @pytest.fixture
@@ -244,3 +259,97 @@ def test_without_ray_one_line_says_what_to_install(made, voice, monkeypatch, cap
     assert main([*voice, *map(str, made)]) == 1
     error = capsys.readouterr().err
     assert "pip install -r requirements-corpus.txt" in error and error.count("\n") == 1
+
+
+def test_units(tmp_path):
+    """Long files first, several short ones together, none of them lost; what is there already in front."""
+    seconds = [5, 900, 1, 1, 2, 40, 3, 60, 30, 7]
+    sources = [Source(f"{i}.wav", f"/in/{i}.wav", f"{i}.wav", s) for i, s in enumerate(seconds)]
+    items = plan_items(sources)
+    (tmp_path / "3.wav").touch()
+    before = {items[3].id: {"status": "done"}}
+    settings = SimpleNamespace(streams=2, packed=None)
+    units = plan_units(items, before, tmp_path, settings, actors=2)
+    names = [[item.source.name for item, _ in unit] for unit in units]
+    assert names == [["3.wav"], ["1.wav", "7.wav"], ["5.wav", "8.wav"], ["9.wav", "0.wav", "6.wav", "4.wav", "2.wav"]]
+
+
+@given(
+    st.lists(st.text("ab./", min_size=1, max_size=6).map(lambda name: f"{inside_name(name) or 'x'}.wav"), unique=True)
+)
+def test_results_have_names_of_their_own(names):
+    names += [name.replace(".wav", ".mp3") for name in names[::2]]
+    outputs = [item.output for item in plan_items([Source(name, name, name, 1) for name in names])]
+    assert len(set(outputs)) == len(names) and all(output.endswith(".wav") for output in outputs)
+    parents = {str(parent) for output in outputs for parent in Path(output).parents}
+    assert not parents & set(outputs) and not any(".." in Path(output).parts for output in outputs)
+
+
+def test_the_line_of_progress(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("corpus.progress.time.monotonic", lambda: now[0])
+    progress = Progress(dict, files=1200, guessed_s=36000)
+    now[0] += 100
+    for i in range(300):
+        progress.add(30, failed=i < 2)
+    workers = {f"host:{i}": {"audio_s": 4500, "busy_s": 90 + i, "up_s": 100} for i in range(2)}
+    assert progress.line(workers) == (
+        "300 of 1,200 files · 2.50 h of audio · 90.0 x real time · 5 min left · 2 failed · actors 90, 91 % busy"
+    )
+    now[0] += 600
+    assert "no actor at work for 10 min" in progress.line(workers)
+
+
+class Endless(AudioReader):
+    """Twelve minutes of 48 kHz stereo, made as they are read."""
+
+    def __init__(self, *_):
+        self.name, self.live, self.tags, self.damage = "synthetic", False, {}, None
+        self.rate, self.channels, self.seconds = 48000, 2, 720
+
+    def __iter__(self):
+        block = Block(np.zeros((2, 48000 * 10), dtype=np.float32), 48000, ("FL", "FR"))
+        for _ in range(72):
+            yield block
+
+    def close(self):
+        pass
+
+
+def test_a_long_file_in_bounded_memory(tmp_path, monkeypatch):
+    """276 MB of samples through the actor, with a network that answers at once."""
+    monkeypatch.setattr("demo.audio.AudioReader", Endless)
+    record(tmp_path / "long.wav")
+    engine = FakeEngine(2, chunk_factor=64)
+
+    @contextmanager
+    def open_backend(*_, streams):
+        yield Backend("cpu", "none", lambda *_: engine, 64, "latency")
+
+    settings = Settings(str(tmp_path / "out"), "run", {"backend": "cpu"}, 16000, 2, parse_args(["-i", ""]))
+    converter = CorpusConverter(settings, None, lambda *_: None, "here", lambda _: True, open_backend)
+    item = plan_items([Source("long.wav", str(tmp_path / "long.wav"), "long.wav", 1)])[0]
+    tracemalloc.start()
+    result = pickle.loads(converter({"unit": [pickle.dumps([(item, None)])]})["result"][0])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert result["records"][0]["seconds"] == 720
+    assert peak < 20e6
+
+
+def test_every_worker_claims_a_card_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("corpus.converter.DEVICES", tmp_path)
+    monkeypatch.setattr("corpus.converter.tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("TT_VISIBLE_DEVICES", "unset")
+    with claimed_card():
+        assert os.environ["TT_VISIBLE_DEVICES"] == "unset"  # there is one at most
+    for name in ("0", "1", "by-id"):
+        (tmp_path / name).touch()
+    with claimed_card():
+        assert os.environ["TT_VISIBLE_DEVICES"] == "0"
+        with claimed_card():
+            assert os.environ["TT_VISIBLE_DEVICES"] == "1"
+            with pytest.raises(CorpusError, match="has 2 cards, all in use"), claimed_card():
+                pass
+    with claimed_card():
+        assert os.environ["TT_VISIBLE_DEVICES"] == "0"
