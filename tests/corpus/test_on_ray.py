@@ -19,6 +19,7 @@ from support.corpus import ROOT, contents, json_lines, leftovers, record
 
 import corpus.pipeline
 from demo import cli
+from demo.backend import available_cores
 from demo.convert_corpus import main
 
 FILES = 12
@@ -146,14 +147,22 @@ def test_on_this_machine_alone(voice, tmp_path, recordings, undisturbed):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("RAY_ADDRESS", None)
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a runner in the background ignores it
     )
-    thread = while_running(tmp_path, lambda: process.send_signal(signal.SIGINT), results=1)
+    # As a terminal does: to the program and to what it has started.
+    thread = while_running(tmp_path, lambda: os.killpg(process.pid, signal.SIGINT), results=1)
     _, errors = process.communicate(timeout=300)
     thread.join()
     assert process.returncode == 130 and errors == "interrupted; the same command goes on from there\n"
     process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert process.returncode == 1
     assert process.stderr.splitlines() == [f"error: {row['reason']}" for row in json_lines(tmp_path / "failed.jsonl")]
-    assert process.stdout.splitlines()[0] == f"{FILES + 2} files on {os.cpu_count()} actors, backend cpu"
+    assert process.stdout.splitlines()[0] == f"{FILES + 2} files on {available_cores()} actors, backend cpu"
     assert contents(tmp_path) == contents(undisturbed)
