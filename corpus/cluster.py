@@ -25,6 +25,7 @@ def import_ray():
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_worker_niceness", "0")  # as nice as this process, not 15 more
+    os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # it kills workers for the memory that others take
     try:
         import pyarrow  # noqa: F401
         import ray
@@ -50,6 +51,7 @@ def session(address, actors):
     if address is None:
         cards = len(list(Path("/dev/tenstorrent").glob("[0-9]*"))) if has_card() else 0
         options |= {
+            "address": "local",
             "num_cpus": max(actors or 0, available_cores()),
             "resources": {CARD: cards} if cards else None,
             "include_dashboard": False,

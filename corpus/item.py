@@ -36,7 +36,7 @@ class Source:
 
     @property
     def id(self):
-        return hashlib.sha256(os.fsencode(self.name)).hexdigest()[:32]
+        return hashlib.sha256(self.name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def guess_seconds(path):
     """About how long a file is, by its size; 0 for one that is not there."""
     try:
         size = os.stat(path).st_size
-    except OSError:
+    except (OSError, ValueError):  # no name of a file
         return 0.0
     return size / (LOSSLESS_BYTES_PER_S if Path(path).suffix.lower() in LOSSLESS else OTHER_BYTES_PER_S)
 
@@ -78,17 +78,17 @@ def plan_items(sources, suffix=None):
 
     Without a suffix for all, FLAC stays FLAC and everything else becomes WAV.
     """
-    taken = {str(parent) for source in sources for parent in PurePosixPath(source.wanted).parents}
+    wanted = {source.name: PurePosixPath(inside_name(source.wanted) or source.id) for source in sources}
+    taken = {str(parent) for path in wanted.values() for parent in path.parents}
     wishes = []
-    for source in sources:
-        wanted = PurePosixPath(source.wanted)
-        own = suffix or (".flac" if wanted.suffix.lower() == ".flac" else ".wav")
-        output = str(wanted.with_suffix(own))
-        wishes.append((output != source.wanted, source.wanted, source.name, output, own))
+    for name, path in wanted.items():
+        own = suffix or (".flac" if path.suffix.lower() == ".flac" else ".wav")
+        output = str(path.with_suffix(own))
+        wishes.append((output != str(path), str(path), name, output, own))
     outputs = {}
-    for _, wanted, name, output, own in sorted(wishes):
+    for _, path, name, output, own in sorted(wishes):
         if output in taken:
-            output = wanted + own
+            output = path + own
         while output in taken:
             output += own
         taken.add(output)

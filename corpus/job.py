@@ -15,7 +15,7 @@ from demo.audio import as_error
 from demo.files import FileError
 from demo.reading import AudioError
 from demo.tracks import TrackJob
-from reference.errors import LLVCError, one_line
+from reference.errors import one_line
 
 from .item import sha256_of
 
@@ -48,7 +48,7 @@ class ItemJob(TrackJob):
         same = old is not None and "made" in old and self._same_settings(old)
         try:
             self._read_source()
-        except LLVCError as error:
+        except ValueError as error:  # LLVCErrors, and names that no file has
             self._failed(self._path, error)
             return True
         except OSError as error:

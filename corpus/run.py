@@ -83,6 +83,8 @@ def convert_corpus(args, model, checkpoint_sha256, configuration, sample_rate):
             kept = (record["name"] for record in before.values() if record["status"] == "done")
             corpus = FolderCorpus(args.input, args.output, kept)
         items = plan_items(corpus.sources, SUFFIXES[args.format])
+        if corpus.left_out:
+            print(f"left out: {corpus.left_out:,} files of no audio format")
         check_outputs(args.input, corpus, items, output)
         packed = open_shards(state) if shards else None
         with session(args.address, args.actors) as ray:
@@ -101,11 +103,20 @@ def convert_corpus(args, model, checkpoint_sha256, configuration, sample_rate):
 
 
 def check_outputs(source, corpus, items, output):
-    """CorpusError if a result or manifest would overwrite an input."""
-    real = os.path.realpath(output)
-    results = {os.path.join(real, item.output) for item in items} | {os.path.join(real, corpus.manifest)}
-    if results & {os.path.realpath(path) for path in (str(source), *(item.source.path for item in items))}:
+    """CorpusError if a result or the manifest would overwrite an input."""
+    results = {_identity(os.path.join(output, path)) for path in (corpus.manifest, *(item.output for item in items))}
+    inputs = {_identity(path) for path in (str(source), *(item.source.path for item in items))}
+    if (results & inputs) - {None} or _identity(str(source)) == _identity(output) is not None:
         raise CorpusError(f"{output}: results would overwrite inputs there; name another folder with -o")
+
+
+def _identity(path):
+    """What tells whether two names stand for one file; None where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def run_units(ray, args, settings, state, items, before, model):

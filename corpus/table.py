@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from demo.files import replacing
 
-from .item import CorpusError, Source, inside_name
+from .item import LOSSLESS_BYTES_PER_S, CorpusError, Source
 from .jsonl import Corpus, with_facts
 from .state import to_json
 
@@ -84,8 +84,7 @@ class TableCorpus(Corpus):
                 self._names.append(self.add_file(name, folder))
                 continue
             called = name if name and counts[name] == 1 else f"{name or ''}#{number}"
-            wanted = inside_name(name) if name else ""
-            source = Source(called, file, wanted or f"{number:09d}", size / 32_000, place)
+            source = Source(called, file, name or f"{number:09d}", size / LOSSLESS_BYTES_PER_S, place)
             self.sources.append(source)
             self._names.append(called)
 

@@ -103,6 +103,17 @@ def test_a_nemo_manifest(convert, tmp_path):
     assert failure["path"].endswith("missing.wav") and failure["reason"].endswith("no such file")
 
 
+def test_names_that_no_file_has(convert, tmp_path):
+    record(tmp_path / "in" / "a.wav")
+    (tmp_path / "in" / "folder.wav").mkdir()
+    os.mkfifo(tmp_path / "in" / "pipe.wav")
+    names = ["a.wav", "a\0.wav", "\ud800.wav", "x" * 300 + ".wav", "folder.wav", "pipe.wav", ".", "a.wav/b.wav"]
+    manifest = write_lines(tmp_path / "in" / "list.jsonl", [{"audio_filepath": name} for name in names])
+    assert convert("-i", manifest, "-o", tmp_path / "out") == 1
+    assert [row["source_audio_filepath"] for row in json_lines(tmp_path / "out" / "manifest.jsonl")] == ["a.wav"]
+    assert len(json_lines(tmp_path / "out" / "failed.jsonl")) == len(names) - 1
+
+
 def test_lhotse_cuts(convert, tmp_path, by_demo):
     lhotse = pytest.importorskip("lhotse", exc_type=ImportError)
     recordings = []
