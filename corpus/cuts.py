@@ -22,6 +22,7 @@ class CutCorpus(JsonCorpus):
     """
 
     manifest = "cuts.jsonl.gz"
+    takes_shards = False
 
     def __init__(self, path, rows, output, channels):
         super().__init__()

@@ -155,6 +155,9 @@ class ItemJob(TrackJob):
         worker = self._worker
         if worker.stopped:
             return
+        if not isinstance(error, (OSError, ValueError, MemoryError)):  # of the device, not of a file
+            worker.stopped = one_line(error)
+            return
         if isinstance(error, (FileError, OSError)):
             cause = error.__context__ if isinstance(error, FileError) else error
             if getattr(cause, "errno", None) in STORAGE:

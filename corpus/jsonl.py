@@ -17,6 +17,8 @@ from .item import CorpusError, Source, guess_seconds, relative_name
 class Corpus:
     """What lists audio. `sources` are the audio, each once; `failures` [(name, reason)] what cannot even be listed."""
 
+    takes_shards = True  # rows can have their audio in a Parquet shard
+
     def __init__(self):
         self.sources, self.failures, self.left_out = [], [], 0
         self._known = {}

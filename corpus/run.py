@@ -77,6 +77,8 @@ def convert_corpus(args, model, checkpoint_sha256, configuration, sample_rate):
     shards = args.format == "parquet"
     state = State(output, uuid.uuid4().hex[:12])
     corpus = open_corpus(args.input, args.output, args.channels)  # before anything is written
+    if shards and not corpus.takes_shards:
+        raise CorpusError(f"{args.input}: cuts name files of audio, not rows of a shard; take --format wav or flac")
     with state.locked(os.path.abspath(args.input)):
         before = state.load_records()
         if isinstance(corpus, FolderCorpus):

@@ -148,6 +148,8 @@ def test_lhotse_cuts(convert, tmp_path, by_demo):
     assert written[1].supervisions[0].text == "words" and written[0].custom["mine"] == 5
     assert raw[0]["custom"].keys() >= FACTS and raw[0]["custom"]["source_recording"] == cuts[0].recording.to_dict()
     assert written[3].load_audio().shape == cuts[3].load_audio().shape
+    assert convert("-i", tmp_path / "in" / "cuts.jsonl.gz", "-o", tmp_path / "no", "--format", "parquet") == 1
+    assert not (tmp_path / "no").exists()
     assert convert("-i", tmp_path / "in" / "cuts.jsonl.gz", "-o", tmp_path / "both", "--channels", "each") == 0
     assert list(lhotse.CutSet.from_file(tmp_path / "both" / "cuts.jsonl.gz"))[4].load_audio().shape == (1, 4800)
 
