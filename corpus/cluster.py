@@ -5,11 +5,12 @@
 """Ray: a cluster of this machine alone or one to join, quiet and without telemetry, and what it has for actors."""
 
 import os
+import socket
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from demo.backend import available_cores, has_card
+from demo.backend import available_cores
 from reference.errors import one_line
 
 from .item import CorpusError
@@ -29,7 +30,7 @@ def import_ray():
     try:
         import pyarrow  # noqa: F401
         import ray
-        import ray.data
+        import ray.data.exceptions
     except ImportError as error:
         raise CorpusError(
             f"{one_line(error)}; converting a corpus needs Ray: pip install -r requirements-corpus.txt"
@@ -41,15 +42,27 @@ def import_ray():
 def session(address, actors):
     """Ray in this process: joined at an address or, without one, started here for this run; one that is there is used.
 
-    CorpusError if it does not answer or start.
+    CorpusError if it does not answer or start, or fails while the `with` lasts.
     """
     ray = import_ray()
-    if ray.is_initialized():
+    started = not ray.is_initialized()
+    if started:
+        start(ray, address, actors)
+    try:
         yield ray
-        return
+    except (ray.exceptions.RayError, ray.data.exceptions.SystemException) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[-1]
+        raise CorpusError(f"Ray: {reason[:300]}; the same command goes on from there") from None
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def start(ray, address, actors):
+    """Joins a cluster or, without an address, starts one of this machine alone."""
     options = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
-        cards = len(list(Path("/dev/tenstorrent").glob("[0-9]*"))) if has_card() else 0
+        cards = len(list(Path("/dev/tenstorrent").glob("[0-9]*")))
         options |= {
             "address": "local",
             "num_cpus": max(actors or 0, available_cores()),
@@ -60,16 +73,25 @@ def session(address, actors):
         }
     else:
         options["address"] = address
+        if address != "auto":
+            check_answers(address)
     try:
         with quiet():
             ray.init(**options)
     except Exception as error:  # whatever the network makes of it
         where = f"no Ray cluster answers at {address}" if address else "Ray does not start"
         raise CorpusError(f"{where} ({one_line(error)[:200]})") from None
+
+
+def check_answers(address):
+    """CorpusError if nothing listens at HOST:PORT, for which Ray itself would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        raise CorpusError(f"--address {address}: name the cluster's HOST:PORT, or auto on one of its hosts")
     try:
-        yield ray
-    finally:
-        ray.shutdown()
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise CorpusError(f"no Ray cluster answers at {address} ({one_line(error)})") from None
 
 
 @contextmanager

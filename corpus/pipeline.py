@@ -11,13 +11,10 @@ from contextlib import contextmanager
 import ray
 import torch
 from ray.data import ActorPoolStrategy, DataContext
-from ray.data.exceptions import SystemException
-from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from .cluster import actor_options
 from .converter import CorpusConverter
-from .item import CorpusError
 from .progress import Board
 
 
@@ -65,9 +62,5 @@ def convert_units(units, settings, model, actors, board):
         compute=ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors, max_tasks_in_flight_per_actor=2),
         **actor_options(settings.made["backend"]),
     )
-    try:
-        for row in dataset.iter_rows():
-            yield pickle.loads(row["result"])
-    except (RayError, SystemException) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[-1]
-        raise CorpusError(f"Ray: {reason[:300]}; the same command goes on from there") from None
+    for row in dataset.iter_rows():
+        yield pickle.loads(row["result"])

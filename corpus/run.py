@@ -26,7 +26,10 @@ UNITS = 4000  # at most, of all sizes
 
 
 def open_corpus(path, output, channels, kept=()):
-    """The corpus that a path holds: a folder tree, a manifest of NeMo or lhotse, or a Parquet table. CorpusError."""
+    """The corpus that a path holds: a folder tree, a manifest of NeMo or lhotse, or a Parquet table. CorpusError.
+
+    `kept` are names in a folder of which there are results, if not the files.
+    """
     path = str(path)
     if os.path.isdir(path):
         tables = sorted(str(file) for file in Path(path).rglob("*.parquet"))
@@ -76,14 +79,12 @@ def convert_corpus(args, model, checkpoint_sha256, configuration, sample_rate):
     output = os.path.abspath(args.output)
     shards = args.format == "parquet"
     state = State(output, uuid.uuid4().hex[:12])
-    corpus = open_corpus(args.input, args.output, args.channels)  # before anything is written
+    kept = [record["name"] for record in state.load_records().values() if record["status"] == "done"]
+    corpus = open_corpus(args.input, args.output, args.channels, kept)  # before anything is written
     if shards and not corpus.takes_shards:
         raise CorpusError(f"{args.input}: cuts name files of audio, not rows of a shard; take --format wav or flac")
     with state.locked(os.path.abspath(args.input)):
         before = state.load_records()
-        if isinstance(corpus, FolderCorpus):
-            kept = (record["name"] for record in before.values() if record["status"] == "done")
-            corpus = FolderCorpus(args.input, args.output, kept)
         items = plan_items(corpus.sources, SUFFIXES[args.format])
         if corpus.left_out:
             print(f"left out: {corpus.left_out:,} files of no audio format")

@@ -56,9 +56,8 @@ class Shards:
         """Writes a table's rows with the audio of their facts; nothing where they are there already."""
         digest = _digest(table)
         if digest != self._rows:
-            self._new.mkdir()
             names = self._write_new(table, known)
-            sums = {name: sha256_of(self._new / name) for name in names}
+            sums = {name: sha256_of(self._new / "data" / name) for name in names}
             write_text(self._new / "shards.json", to_json({"rows": digest, "sha256": sums}) + "\n")
             os.replace(self._new, self._ready)
             self._replace()
@@ -83,7 +82,7 @@ class Shards:
                 for row in range(start, end)
             ]
             rate = known[start]["sample_rate"] if known else None
-            write_table(self._new / name, with_audio(table.slice(start, end - start), audio, rate))
+            write_table(self._new / "data" / name, with_audio(table.slice(start, end - start), audio, rate))
         return names
 
     def _bytes(self, reader, file, name):
@@ -94,10 +93,10 @@ class Shards:
 
     def _replace(self):
         """Puts the shards that are ready in the place of those before. Also goes on where that was cut off."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if (self._ready / "data").exists():
+            shutil.rmtree(self._folder, ignore_errors=True)
+            os.replace(self._ready / "data", self._folder)
         shutil.copyfile(self._ready / "shards.json", self._list)
-        shutil.copytree(self._ready, self._folder, copy_function=os.link)
-        (self._folder / "shards.json").unlink()
         shutil.rmtree(self._ready)
 
 

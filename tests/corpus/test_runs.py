@@ -353,3 +353,11 @@ def test_every_worker_claims_a_card_of_its_own(tmp_path, monkeypatch):
                 pass
     with claimed_card():
         assert os.environ["TT_VISIBLE_DEVICES"] == "0"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "here", "ray://127.0.0.1:10001", "127.0.0.1:99999"])
+def test_a_cluster_that_is_not_there_is_told_at_once(made, voice, capsys, address, monkeypatch):
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    assert main([*voice, *map(str, made), "--address", address]) == 1
+    error = capsys.readouterr().err
+    assert address in error and error.count("\n") == 1
