@@ -120,13 +120,15 @@ class ItemJob(TrackJob):
         self._worker.advance(len(samples) / self._worker.settings.sample_rate)
 
     def convert_by(self, converter):
-        """Converts by a Converter, which makes a stream of every channel."""
+        """Converts by a Converter, which makes a stream of every channel. What the device raises is not caught."""
+        if self._worker.stopped:
+            return
         try:
             self._begin()
             figures = converter.convert(self._path, self._target)
             self._worker.advance(figures["seconds"])
             self._done(figures)
-        except Exception as error:
+        except (OSError, ValueError, MemoryError) as error:  # LLVCErrors among them
             self._failed(self._path, error)
 
     def _done(self, figures):

@@ -32,11 +32,11 @@ def open_corpus(path, output, channels, kept=()):
     """
     path = str(path)
     if os.path.isdir(path):
-        tables = sorted(str(file) for file in Path(path).rglob("*.parquet"))
-        tables = [file for file in tables if Path(output).resolve() not in Path(file).resolve().parents]
         try:
             return FolderCorpus(path, output, kept)
         except CorpusError:
+            inside = Path(output).resolve()
+            tables = sorted(file for file in Path(path).rglob("*.parquet") if inside not in file.resolve().parents)
             if not tables:
                 raise
         return open_table(path, tables, output)
@@ -72,7 +72,7 @@ def open_table(path, files, output):
 
 
 def convert_corpus(args, model, checkpoint_sha256, configuration, sample_rate):
-    """Does what the options of demo.convert_corpus say; returns (files converted, those there before, failures).
+    """Does what the options of demo.convert_corpus say; returns (records, how many were there before, failures).
 
     CorpusError, or another LLVCError, if the run cannot start or go on; what was done by then is kept.
     """
@@ -170,7 +170,7 @@ def plan_units(items, before, place, settings, actors):
 
 
 def finish(state, corpus, items, records, before, packed):
-    """Writes shards, manifest and failed.jsonl; returns (files converted, those there before, failures)."""
+    """Writes shards, manifest and failed.jsonl; returns what convert_corpus does."""
     by_name = {item.source.name: records[item.id] for item in items}
 
     def facts(name):
@@ -193,15 +193,17 @@ def finish(state, corpus, items, records, before, packed):
     with replacing(state.output / "failed.jsonl") as temporary:
         temporary.write_text("".join(json.dumps(failure) + "\n" for failure in failures), encoding="ascii")
     ordered = [records[item.id] for item in items]
-    remove_superseded(state, ordered, before)
+    remove_superseded(state, ordered, before, packed)
     state.finish_records(ordered)
     there = sum(record == before.get(record["id"]) for record in ordered if record["status"] == "done")
     return ordered, there, failures
 
 
-def remove_superseded(state, records, before):
-    """Removes results that others of another name have replaced."""
-    wanted = {record.get("output") for record in records}
+def remove_superseded(state, records, before, packed):
+    """Removes results of earlier options, which others of another name or in another place have replaced."""
+    if packed is None and (state.folder / "shards.json").exists():
+        open_shards(state).remove()
+    wanted = {record.get("output") for record in records} if packed is None else set()
     for record in records:
         old = before.get(record["id"])
         if record["status"] == "done" and old and old["status"] == "done" and old["output"] not in wanted:

@@ -63,6 +63,12 @@ class Shards:
             self._replace()
         shutil.rmtree(self._state.audio, ignore_errors=True)
 
+    def remove(self):
+        """Removes the shards, whose rows are files now."""
+        for shard in {shard for shard, _ in self.places.values()}:
+            self._state.remove(Path(shard))
+        self._list.unlink()
+
     def _write_new(self, table, known):
         starts, size = [0], 0
         files, reader = [], RowReader()

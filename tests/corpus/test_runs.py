@@ -108,6 +108,15 @@ def test_other_options_convert_anew(convert, made, tmp_path, option, voice):
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")  # and nothing of the run before
 
 
+def test_from_files_to_shards_and_back(convert, made, tmp_path):
+    outputs = {}
+    for form in ("flac", "parquet", "flac"):
+        assert convert(*made, "--format", form) == 0
+        written = contents(tmp_path / "out")
+        assert written == outputs.setdefault(form, written)
+    assert not set(outputs["flac"]) & {name for name in outputs["parquet"] if name.startswith("data")}
+
+
 def test_streams_and_channels(convert, tmp_path):
     for i in range(7):
         record(tmp_path / "in" / f"{i}.wav", 0.1 + 0.3 * (i % 3), seed=i, channels=1 + i % 3)
