@@ -164,5 +164,5 @@ def _json_lines(path):
         with open(path, encoding="ascii") as file:
             for line in file:
                 yield json.loads(line)
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return
