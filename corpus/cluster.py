@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from demo.backend import available_cores
-from reference.errors import one_line
+from reference.errors import not_installed, one_line
 
 from .item import CorpusError
 
@@ -32,9 +32,7 @@ def import_ray():
         import ray
         import ray.data.exceptions
     except ImportError as error:
-        raise CorpusError(
-            f"{one_line(error)}; converting a corpus needs Ray: pip install -r requirements-corpus.txt"
-        ) from None
+        raise CorpusError(f"converting a corpus needs Ray: {not_installed(error, 'corpus')}") from None
     return ray
 
 

@@ -93,20 +93,22 @@ def locate(path):
 
 
 def voice(args):
-    """The checkpoint that load() reads: the one that the options name, or the bundled one in place of the default."""
+    """The checkpoint that load() reads: the one that the options name or, for a default that is not there, another."""
     checkpoint = args.checkpoint_path
-    return checkpoint if checkpoint != DEFAULT_CHECKPOINT or Path(checkpoint).exists() else BUNDLED_CHECKPOINT
+    if checkpoint != DEFAULT_CHECKPOINT or Path(checkpoint).exists():
+        return checkpoint
+    from .weights import cached  # takes a while to import, and is seldom needed
+
+    return (args.config_path == locate(DEFAULT_CONFIG) and cached("llvc")) or BUNDLED_CHECKPOINT
 
 
 def load(args):
-    """The network and sample rate (Hz) that the options name, or the bundled network in place of the default one."""
+    """The network and sample rate (Hz) that the options name, or another one in place of a default that is not there."""
     config, sample_rate = load_config(args.config_path)
-    checkpoint = args.checkpoint_path
-    if voice(args) == checkpoint:
+    checkpoint, path = args.checkpoint_path, voice(args)
+    if path == checkpoint:
         return load_model(checkpoint, config), sample_rate
-    from .weights import cached  # takes a while to import, and is seldom needed
-
-    if args.config_path == locate(DEFAULT_CONFIG) and (path := cached("llvc")):
+    if path != BUNDLED_CHECKPOINT:
         print(f"speaking with the published voice from the cache of huggingface_hub: {path}")
         return load_model(path, config), sample_rate
     get_voice = "for the published one run: python -m demo.download_weights"

@@ -16,18 +16,8 @@ from reference.errors import LLVCError
 
 from . import cli
 from .backend import BACKENDS
-from .cli import (
-    DEFAULT_CHECKPOINT,
-    DEFAULT_CONFIG,
-    LISTED,
-    Parser,
-    count,
-    exit_code,
-    load,
-    locate,
-    sample_rate_option,
-    voice,
-)
+from .cli import LISTED, add_voice, load, locate, sample_rate_option, voice
+from .program import Parser, count, exit_code, file_path
 
 CHANNELS = {"mix": "mix", "each": "each", "first": 1}
 
@@ -48,7 +38,14 @@ def parse_args(argv=None):
         metavar="PATH",
         help="folder, NeMo or lhotse manifest, or Parquet",
     )
-    add("-o", "--output", required=True, metavar="FOLDER", help="where results, manifest and failed.jsonl go")
+    add(
+        "-o",
+        "--output",
+        type=file_path,
+        required=True,
+        metavar="FOLDER",
+        help="where results, manifest and failed.jsonl go",
+    )
     add(
         "--format",
         choices=SUFFIXES,
@@ -59,8 +56,7 @@ def parse_args(argv=None):
     add("--actors", type=count(1), metavar="N", help="how many convert at a time, by default as many as fit")
     add("--streams", type=count(1), default=1, metavar="K", help="files that each of them converts at a time")
     add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes cards if there are any")
-    add("-p", "--checkpoint_path", default=DEFAULT_CHECKPOINT, metavar="FILE", help="weights of the voice")
-    add("-c", "--config_path", default=DEFAULT_CONFIG, metavar="FILE", help="configuration that the weights belong to")
+    add_voice(add)
     add("--channels", choices=CHANNELS, default="mix", help="of each file: all mixed, each on its own, or the first")
     add("--output_rate", type=sample_rate_option, metavar="HZ", help="of the result, instead of the network's 16000")
     add("--match_loudness", action="store_true", help="bring results to the loudness of their input")
@@ -100,12 +96,8 @@ def run(args):
 
 def main(argv=None):
     """Converts with these arguments, the command line's by default; returns the exit code."""
-    return exit_code(lambda: run(parse_args(argv)))
+    return exit_code(lambda: run(parse_args(argv)), "interrupted; the same command goes on from there")
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(main())
