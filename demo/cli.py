@@ -103,7 +103,7 @@ def voice(args):
 
 
 def load(args):
-    """The network and sample rate (Hz) that the options name, or another one in place of a default that is not there."""
+    """The network and sample rate (Hz) of voice(args)."""
     config, sample_rate = load_config(args.config_path)
     checkpoint, path = args.checkpoint_path, voice(args)
     if path == checkpoint:

@@ -44,7 +44,7 @@ def parse_args(argv=None):
         type=file_path,
         required=True,
         metavar="FOLDER",
-        help="where results, manifest and failed.jsonl go",
+        help="of results, manifest and failed.jsonl",
     )
     add(
         "--format",
