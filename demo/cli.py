@@ -92,15 +92,23 @@ def locate(path):
     return path if Path(path).exists() or not (ROOT / path).exists() else str(ROOT / path)
 
 
-def load(args):
-    """The network and sample rate (Hz) that the options name, or the bundled network in place of the default one."""
-    config, sample_rate = load_config(args.config_path)
+def voice(args):
+    """The checkpoint that load() reads: the one that the options name or, for a default that is not there, another."""
     checkpoint = args.checkpoint_path
     if checkpoint != DEFAULT_CHECKPOINT or Path(checkpoint).exists():
-        return load_model(checkpoint, config), sample_rate
+        return checkpoint
     from .weights import cached  # takes a while to import, and is seldom needed
 
-    if args.config_path == locate(DEFAULT_CONFIG) and (path := cached("llvc")):
+    return (args.config_path == locate(DEFAULT_CONFIG) and cached("llvc")) or BUNDLED_CHECKPOINT
+
+
+def load(args):
+    """The network and sample rate (Hz) of voice(args)."""
+    config, sample_rate = load_config(args.config_path)
+    checkpoint, path = args.checkpoint_path, voice(args)
+    if path == checkpoint:
+        return load_model(checkpoint, config), sample_rate
+    if path != BUNDLED_CHECKPOINT:
         print(f"speaking with the published voice from the cache of huggingface_hub: {path}")
         return load_model(path, config), sample_rate
     get_voice = "for the published one run: python -m demo.download_weights"

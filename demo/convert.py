@@ -101,61 +101,66 @@ def convert_jobs(backend, jobs, streams, chunk_factor, mode, sample_rate):
     streams at a time, and of the whole: aggregate_times_real_time is audio time of all signals / time that the
     conversion took.
     """
-    waiting = iter(jobs)
-    active, seconds, total = {}, array("d"), 0  # job -> [its stream, samples still owed, whether all went in]
     with StreamServer(backend.open_engine(chunk_factor, streams, mode)) as server:
-        begin = time.perf_counter()
+        return serve_jobs(server, jobs, sample_rate)
 
-        def attempt(job, action, *arguments):
-            """What a job does itself, or the engine for all (job None). Who fails by it leaves its place."""
+
+def serve_jobs(server, jobs, sample_rate):
+    """convert_jobs on a StreamServer that is there, all of whose places are free; leaves them so."""
+    waiting, streams = iter(jobs), server.engine.batch_size
+    active, seconds, total = {}, array("d"), 0  # job -> [its stream, samples still owed, whether all went in]
+    begin = time.perf_counter()
+
+    def attempt(job, action, *arguments):
+        """What a job does itself, or the engine for all (job None). Who fails by it leaves its place."""
+        try:
+            return action(*arguments)
+        except Exception as error:
+            for other, (stream, *_) in list(active.items()):
+                if job in (None, other) or stream.broken:
+                    active.pop(other)
+                    stream.close()
+                    other.fail(error)
+
+    while True:
+        while len(active) < streams and (job := next(waiting, None)) is not None:
             try:
-                return action(*arguments)
-            except Exception as error:
-                for other, (stream, *_) in list(active.items()):
-                    if job in (None, other) or stream.broken:
-                        active.pop(other)
-                        stream.close()
-                        other.fail(error)
-
-        while True:
-            while len(active) < streams and (job := next(waiting, None)) is not None:
-                try:
-                    active[job] = [server.open(), 0, False]
-                except Exception as error:  # an engine that failed and cannot start anew
-                    job.fail(error)
-            if not active:
-                break
-            start = time.perf_counter()
-            ready = {}
-            for job, state in list(active.items()):
-                if job not in active or state[2]:
-                    continue
-                samples = attempt(job, job.read, server.chunk_len)
-                if samples is None:
-                    continue
-                if len(samples):
-                    state[1] += len(samples)
-                    total += len(samples)
-                    ready[job] = attempt(job, state[0].push, samples)
-                else:
-                    state[0].finish()
-                    state[2] = True
-            if attempt(None, server.step) == 0:
-                attempt(None, server.drain)
-            for job, state in active.items():
-                pieces = [piece for piece in (ready.get(job), state[0].read()) if piece is not None and len(piece)]
-                ready[job] = torch.cat(pieces) if pieces else torch.zeros(0)
-            if any(samples is not None and len(samples) for samples in ready.values()):
-                seconds.append(time.perf_counter() - start)
-            for job, state in list(active.items()):
-                state[1] -= len(ready[job])
-                attempt(job, job.write, ready[job])
-                if job in active and state[2] and state[1] == 0:
-                    attempt(job, job.finish)
-                    if job in active:
-                        active.pop(job)[0].close()
-        elapsed = time.perf_counter() - begin
-        figures = stream_figures(seconds, server.engine, sample_rate)
+                active[job] = [server.open(), 0, False]
+            except Exception as error:  # an engine that failed and cannot start anew
+                job.fail(error)
+        if not active:
+            break
+        start = time.perf_counter()
+        ready = {}
+        for job, state in list(active.items()):
+            if job not in active or state[2]:
+                continue
+            samples = attempt(job, job.read, server.chunk_len)
+            if samples is None:
+                continue
+            if len(samples):
+                state[1] += len(samples)
+                total += len(samples)
+                ready[job] = attempt(job, state[0].push, samples)
+            else:
+                state[0].finish()
+                state[2] = True
+        if attempt(None, server.step) == 0:
+            attempt(None, server.drain)
+        for job, state in active.items():
+            pieces = [piece for piece in (ready.get(job), state[0].read()) if piece is not None and len(piece)]
+            ready[job] = torch.cat(pieces) if pieces else torch.zeros(0)
+        if any(samples is not None and len(samples) for samples in ready.values()):
+            seconds.append(time.perf_counter() - start)
+        for job, state in list(active.items()):
+            state[1] -= len(ready[job])
+            attempt(job, job.write, ready[job])
+            if job in active and state[2] and state[1] == 0:
+                attempt(job, job.finish)
+                if job in active:
+                    active.pop(job)[0].close()
+    elapsed = time.perf_counter() - begin
+    figures = stream_figures(seconds, server.engine, sample_rate)
     total /= sample_rate
     figures |= {
         "streams": streams,

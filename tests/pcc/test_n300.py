@@ -14,6 +14,7 @@ import pytest
 import torch
 import ttnn
 from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
+from support.corpus_on_device import convert_corpus
 from support.server_scenario import run_scenario
 
 from tt.runner import MODES
@@ -69,6 +70,11 @@ def test_a_chip_needs_memory_for_its_streams_only(mesh_device, make_network):
     assert tt_model.plan(1, 64).held == tt_model.plan(1, 63).held
     layout, streams = tt_model.network.layout(1, 64)
     assert streams == 2 * layout.batch_size and 32 <= layout.batch_size < 40  # fused: a few more fill the groups
+
+
+@on_device
+def test_a_corpus(mesh_device, tmp_path, make_network):
+    convert_corpus(make_network(mesh_device, golden("llvc").model), tmp_path, 4)
 
 
 def test_on_a_mock_n300(rung):

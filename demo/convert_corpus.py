@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Converts corpora on many cards and hosts: python -m demo.convert_corpus (see --help)."""
+
+import argparse
+import hashlib
+import json
+import sys
+from dataclasses import asdict
+
+from corpus.item import sha256_of
+from corpus.run import SUFFIXES, convert_corpus
+from reference.errors import LLVCError
+
+from . import cli
+from .backend import BACKENDS
+from .cli import LISTED, add_voice, load, locate, sample_rate_option, voice
+from .program import Parser, count, exit_code, file_path
+
+CHANNELS = {"mix": "mix", "each": "each", "first": 1}
+
+
+def parse_args(argv=None):
+    """Parses the command line; ends the program with one line and code 2 if it is wrong."""
+    parser = Parser(
+        prog="python -m demo.convert_corpus",
+        description="Convert a corpus on all CPUs or cards of this machine or of a Ray cluster. The same command "
+        "again does what is missing or has changed.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "-i",
+        "--input",
+        required=True,
+        metavar="PATH",
+        help="folder, NeMo or lhotse manifest, or Parquet",
+    )
+    add(
+        "-o",
+        "--output",
+        type=file_path,
+        required=True,
+        metavar="FOLDER",
+        help="of results, manifest and failed.jsonl",
+    )
+    add(
+        "--format",
+        choices=SUFFIXES,
+        default="same",
+        help="of results: FLAC stays FLAC and all else becomes WAV; or FLAC in shards",
+    )
+    add("--address", metavar="HOST:PORT", help="Ray cluster to join, auto for the one here; without it none is needed")
+    add("--actors", type=count(1), metavar="N", help="how many convert at a time, by default as many as fit")
+    add("--streams", type=count(1), default=1, metavar="K", help="files that each of them converts at a time")
+    add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes cards if there are any")
+    add_voice(add)
+    add("--channels", choices=CHANNELS, default="mix", help="of each file: all mixed, each on its own, or the first")
+    add("--output_rate", type=sample_rate_option, metavar="HZ", help="of the result, instead of the network's 16000")
+    add("--match_loudness", action="store_true", help="bring results to the loudness of their input")
+    add("--no-metadata", dest="metadata", action="store_false", help="leave out the inputs' tags")
+    add("--strict", action="store_true", help="refuse damaged files instead of converting what is left of them")
+    return parser.parse_args(argv)
+
+
+def run(args):
+    """Does what the options say; returns the exit code. LLVCError if nothing could be done."""
+    if args.channels == "each" and args.streams > 1:
+        raise LLVCError("--streams converts one channel of each file; leave it out for --channels each")
+    for name in ("checkpoint_path", "config_path"):
+        setattr(args, name, locate(getattr(args, name)))
+    model, sample_rate = load(args)
+    args.demo = cli.parse_args([])  # the options of demo.py that conversion follows
+    args.demo.channels = CHANNELS[args.channels]
+    for name in ("output_rate", "match_loudness", "metadata", "strict"):
+        setattr(args.demo, name, getattr(args, name))
+    configuration = {
+        "network_sha256": hashlib.sha256(json.dumps(asdict(model.config), sort_keys=True).encode()).hexdigest(),
+        "network_rate": sample_rate,
+        **{name: getattr(args, name) for name in ("channels", "format", "output_rate", "match_loudness", "metadata")},
+    }
+    checkpoint = sha256_of(voice(args))
+    records, there, failures = convert_corpus(args, model, checkpoint, configuration, sample_rate)
+    done = [record for record in records if record["status"] == "done"]
+    for failure in failures[:LISTED]:
+        print(f"error: {failure['reason']}", file=sys.stderr)
+    if len(failures) > LISTED:
+        print(f"error: {len(failures) - LISTED} more files, all named in {args.output}/failed.jsonl", file=sys.stderr)
+    hours = sum(record["seconds"] for record in done) / 3600
+    print(f"converted {len(done):,} of {len(records):,} files, {hours:.2f} h of audio; {there:,} were there already")
+    print(f"written: {args.output}")
+    return 1 if failures else 0
+
+
+def main(argv=None):
+    """Converts with these arguments, the command line's by default; returns the exit code."""
+    return exit_code(lambda: run(parse_args(argv)), "interrupted; the same command goes on from there")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

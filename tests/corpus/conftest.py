@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""A Ray cluster of two nodes on the loopback interface, for all tests that need one."""
+
+import os
+import pickle
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("ray", reason="needs requirements-corpus.txt", exc_type=ImportError)
+
+from support.corpus import small_voice  # noqa: E402
+
+from corpus.converter import CorpusConverter  # noqa: E402
+from demo.convert_corpus import main  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """ray.cluster_utils.Cluster, joined by this process: two nodes of one CPU each."""
+    from ray.cluster_utils import Cluster
+
+    from corpus.cluster import STORE_BYTES, import_ray
+
+    ray = import_ray()
+    node = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    cluster.second = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.fixture
+def workers_path(monkeypatch):
+    """Ray's workers find tests/support."""
+    path = os.pathsep.join(filter(None, (str(ROOT / "tests"), os.environ.get("PYTHONPATH"))))
+    monkeypatch.setenv("PYTHONPATH", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def voice(tmp_path_factory):
+    """Options for a small network."""
+    return small_voice(tmp_path_factory.mktemp("voice"))
+
+
+@pytest.fixture
+def convert(voice, monkeypatch):
+    """convert(*options): the program's exit code; one worker, in this process instead of in Ray's."""
+
+    def here(units, settings, model, actors, board):
+        converter = CorpusConverter(settings, model, lambda *_: None, "here", lambda node: True)
+        for unit in units:
+            yield pickle.loads(converter({"unit": [pickle.dumps(unit)]})["result"][0])
+        converter.close()
+
+    ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 1.0}, get=lambda value: value)
+    board = SimpleNamespace(read=SimpleNamespace(remote=dict))
+    monkeypatch.setattr("corpus.run.session", lambda *_: nullcontext(ray))
+    monkeypatch.setattr("corpus.pipeline.board", lambda: nullcontext(board))
+    monkeypatch.setattr("corpus.pipeline.convert_units", here)
+    return lambda *options: main([*voice, *map(str, options)])
