@@ -4,7 +4,7 @@
 
 PYTHON_IN_VENV = .venv/bin/python
 
-.PHONY: demo test lint setup
+.PHONY: demo test lint setup mutants
 
 demo: setup ## converts test_wavs/example.wav
 	$(PYTHON_IN_VENV) demo.py
@@ -15,6 +15,10 @@ test: setup lint ## all tests that need no card
 lint: setup
 	$(PYTHON_IN_VENV) -m ruff check .
 	$(PYTHON_IN_VENV) -m ruff format --check .
+
+mutants: setup ## what the tests do not notice of small changes: in MODULES="a.py b.py", else in what changed since the last tag
+	$(PYTHON_IN_VENV) -m pip install --quiet --disable-pip-version-check -r requirements-mutants.txt
+	OMP_NUM_THREADS=1 nice $(PYTHON_IN_VENV) -m tools.mutants $(MODULES)
 
 setup: .venv/.installed ## makes .venv where it is missing or a requirements file is newer
 
