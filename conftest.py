@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 ROOT = Path(__file__).resolve().parent
 for folder in (ROOT / "tests", ROOT):  # tests/ for the helpers in tests/support
@@ -31,6 +31,8 @@ for folder in (ROOT / "tests", ROOT):  # tests/ for the helpers in tests/support
 settings.register_profile(
     "llvc", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
+# A mutant need only be noticed, not explained.
+settings.register_profile("mutants", settings.get_profile("llvc"), phases=(Phase.explicit, Phase.reuse, Phase.generate))
 settings.load_profile("llvc")
 
 from support import mock_device  # noqa: E402

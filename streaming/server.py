@@ -101,7 +101,6 @@ class StreamServer(Closeable):
             # What the failed chunk left behind is unknown: all streams must start anew, and be told so.
             for stream in self.streams:
                 stream._broken = True
-            self.engine.restart(slice(None))
             raise
         for tag, audio in finished:
             for (stream, run, length), samples in zip(tag, audio, strict=True):
@@ -177,10 +176,6 @@ class ServedStream(Closeable):
     def broken(self):
         """Whether a chunk of the server failed, so that nothing but reset() and close() can be done."""
         return self._broken
-
-    def _check_open(self):
-        super()._check_open()
-        self._server._check_open()
 
     def _check_usable(self):
         self._check_open()

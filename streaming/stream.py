@@ -84,6 +84,7 @@ class ChunkedStream(Closeable):
             self._make_room()
             self._run(self.engine.drain)
             streams = [b for b in range(self.batch_size) if chosen[b]]
+            self._ready[streams] = 0
             for b in streams:
                 self._started[b] = self._converted[b] = self._received
             self.engine.restart(streams)

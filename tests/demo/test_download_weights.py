@@ -27,6 +27,7 @@ from demo import download_weights
 from demo.download_weights import CHECKPOINT_PATH, CHUNK_BYTES, DownloadError, download, main
 
 ROOT = Path(__file__).resolve().parents[2]
+PUBLISHED = dict(download_weights.CHECKPOINTS)  # tests put others in its place
 SIZE = 5 * CHUNK_BYTES + 1234
 CUT = 3 * CHUNK_BYTES + 100  # where a connection breaks: three chunks are safe by then
 FILES = {name: random.Random(name).randbytes(SIZE) for name in ("llvc", "llvc_hfg", "llvc_nc")}
@@ -109,6 +110,12 @@ def test_published_table():
         "llvc_models/models/checkpoints/llvc/G_500000.pth"
     )
     assert download_weights.REPO_ID == "KoeAI/llvc"
+
+
+def test_the_model_card_has_the_same_checksums():
+    """Written down apart, from the published files."""
+    card = (ROOT / "checkpoints" / "README.md").read_text()
+    assert dict(re.findall(r"^\| `(\w+)` \| `([0-9a-f]{64})` \|$", card, re.MULTILINE)) == PUBLISHED
 
 
 def test_downloads_all_three(hub, tmp_path, capsys):

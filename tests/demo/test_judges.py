@@ -52,6 +52,14 @@ def test_voices_are_told_apart(encoder, example, person):
     assert judges.similarity(both, somebody) > judges.similarity(machine[0], somebody)
 
 
+def test_similarity_and_mean_of_vectors():
+    a, b = np.array([3.0, 4.0]), np.array([8.0, 6.0])
+    assert judges.similarity(a, b) == judges.similarity(b, a) == pytest.approx(24 / 25)
+    assert judges.similarity(a, 7 * a) == pytest.approx(1)
+    assert judges.similarity(a, np.array([-4.0, 3.0])) == pytest.approx(0)
+    assert judges.mean_voice([np.array([1.0, 0.0]), np.array([0.0, 1.0])]).tolist() == [0.5, 0.5]
+
+
 @pytest.mark.parametrize("samples", [torch.zeros(0), torch.zeros(16000)])
 def test_no_voice_is_refused(encoder, samples):
     with pytest.raises(judges.JudgeError, match="no speech"):

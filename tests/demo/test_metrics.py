@@ -82,11 +82,57 @@ def test_token_accuracy_leaves_out_what_is_silent_in_the_reference(noise):
     assert metrics.token_accuracy(noise[:5], noise[:5], L) is None
 
 
+ALTERNATING = torch.tensor([1.0, -1.0]).repeat(L // 2)  # power 1, mean 0
+IN_PAIRS = torch.tensor([1.0, 1.0, -1.0, -1.0]).repeat(L // 4)  # the same, orthogonal to it
+
+
+@pytest.mark.parametrize("level_db, voiced", [(-39.9, True), (-40.1, False)])
+def test_the_gate(level_db, voiced):
+    reference = torch.cat((ALTERNATING, ALTERNATING * 10 ** (level_db / 20)))
+    assert metrics.frame_pcc(reference, reference, L)[1].tolist() == [True, voiced]
+    y = torch.cat((ALTERNATING, -ALTERNATING))
+    assert metrics.token_accuracy(y, reference, L) == (50 if voiced else 100)
+
+
+@pytest.mark.parametrize("correlation, percent", [(0.91, 100), (0.89, 0)])
+def test_what_counts_as_the_same_token(correlation, percent):
+    y = correlation * ALTERNATING + (1 - correlation**2) ** 0.5 * IN_PAIRS
+    assert metrics.pcc(y, ALTERNATING) == pytest.approx(correlation, abs=1e-6)
+    assert metrics.token_accuracy(y, ALTERNATING, L) == percent
+
+
+def test_a_constant_offset_counts_for_nothing(noise):
+    y = noise.double() + 0.3
+    assert metrics.pcc(y, noise) == pytest.approx(1)
+    assert metrics.token_accuracy(y, noise, L) == 100
+    assert metrics.si_sdr(y, noise) == metrics.MAX_SI_SDR
+    assert metrics.si_sdr(noise, y) == metrics.MAX_SI_SDR
+    assert metrics.max_error(y, noise) == pytest.approx(0.3)
+
+
+def test_si_sdr_by_hand():
+    """Twice the signal and 0.2 of one orthogonal to it: a ratio of 4 / 0.04."""
+    assert metrics.si_sdr(2 * ALTERNATING + 0.2 * IN_PAIRS, ALTERNATING) == pytest.approx(20, abs=1e-5)
+    assert metrics.si_sdr(IN_PAIRS, ALTERNATING) == -metrics.MAX_SI_SDR
+    assert metrics.si_sdr(IN_PAIRS, torch.full((L,), 0.5)) == -metrics.MAX_SI_SDR
+
+
 def test_constant_frames():
     silence, dc = torch.zeros(L), torch.full((L,), 0.5)
+    assert metrics.frame_pcc(dc * IN_PAIRS, dc, L)[0].tolist() == [0]  # equal here and there
     assert metrics.frame_pcc(silence, silence, L)[0].tolist() == [1]
     assert metrics.frame_pcc(silence, dc, L)[0].tolist() == [0]
     assert metrics.frame_pcc(dc, dc, L)[0].tolist() == [1]
+
+
+@pytest.mark.parametrize("at, near", [(0, True), (15, True), (16, False), (191, False), (192, True), (207, True)])
+def test_what_is_near_a_border(at, near):
+    """Three chunks of 208: 80 samples are within 16 of a border, behind the start and before the end, 544 are not."""
+    error = torch.zeros(3 * 208)
+    error[208 + at] = 0.01
+    border, elsewhere = metrics.border_error(error, torch.zeros(3 * 208), 208, 16)
+    assert border == pytest.approx(0.01 / 80**0.5 if near else 0)
+    assert elsewhere == pytest.approx(0 if near else 0.01 / 544**0.5)
 
 
 @pytest.mark.parametrize("at", [0, 3, 204])

@@ -9,6 +9,7 @@ import os
 import pickle
 import zipfile
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ import torch
 from support.golden import load_golden
 
 from reference.checkpoint import CheckpointError, load_model
+from reference.config import ConfigError
+from reference.llvc import LLVC
 
 TENSOR = "in_conv.0.weight"
 
@@ -191,6 +194,9 @@ def test_checkpoints_of_something_else(tmp_path, small, content, message):
         (lambda w: w.update({TENSOR: "text"}), f"{TENSOR} is no ordinary tensor"),
         (lambda w: w.update({TENSOR: w[TENSOR].to_sparse()}), f"{TENSOR} is no ordinary tensor"),
         (lambda w: w.update({TENSOR: w[TENSOR].to("meta")}), f"{TENSOR} is no ordinary tensor"),
+        (lambda w: w.update({TENSOR: w[TENSOR].to(torch.complex64)}), f"{TENSOR} holds torch.complex64"),
+        (lambda w: w.update({"x" * 80: torch.ones(1)}), f"1 unexpected \\({'x' * 80}\\)"),
+        (lambda w: w.update({"x" * 81: torch.ones(1)}), f"1 unexpected \\('{'x' * 80}'\\)"),
     ],
 )
 def test_weights_that_do_not_fit(tmp_path, small, weights, change, message):
@@ -198,6 +204,30 @@ def test_weights_that_do_not_fit(tmp_path, small, weights, change, message):
     path = tmp_path / "G.pth"
     torch.save({"model": weights}, path)
     fails(path, small.config, message)
+
+
+def test_complex_numbers_where_integers_belong(tmp_path):
+    network = load_golden("small_causal_blocks").model
+    weights = network.state_dict()
+    (name, *_) = (name for name in weights if name.endswith("num_batches_tracked"))
+    weights[name] = weights[name].to(torch.complex64)
+    torch.save({"model": weights}, tmp_path / "G.pth")
+    fails(tmp_path / "G.pth", network.config, f"{name} holds torch.complex64 where the network wants torch.int64")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("[enforce fail] can't allocate"), MemoryError()])
+def test_a_network_that_does_not_fit_into_memory(tmp_path, small, weights, monkeypatch, error):
+    def refuse(config):
+        raise error
+
+    torch.save({"model": weights}, tmp_path / "G.pth")
+    monkeypatch.setattr(LLVC, "from_config", refuse)
+    with pytest.raises(ConfigError, match="does not fit into memory"):
+        load_model(tmp_path / "G.pth", small.config)
+
+
+def test_a_file_that_the_system_does_not_give(small):
+    fails(Path("x" * 5000), small.config, "cannot be read \\(File name too long\\)")
 
 
 def test_weights_of_another_configuration(tmp_path, small):

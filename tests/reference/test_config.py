@@ -47,7 +47,11 @@ def test_published_configurations(name, prenet):
         ({"lookahead": None}, "lookahead must be true or false"),
         ({"decoder_dropout": 1.0}, "decoder_dropout must be a probability"),
         ({"label_len": 2}, "label_len must be 1"),
+        ({"decoder_dropout": -0.001}, "decoder_dropout must be a probability"),
+        ({"decoder_dropout": True}, "decoder_dropout must be a probability"),
+        ({"decoder_dropout": "0.1"}, "decoder_dropout must be a probability"),
         ({"enc_dim": 2**40}, "enc_dim must be an integer from 1 to 8192"),
+        ({"L": 8193}, "L must be an integer from 1 to 8192"),
         ({"chunk": 3}, "has no option 'chunk'"),
         ({"convnet_config": None}, "convnet_config must be a table"),
     ],
@@ -55,6 +59,33 @@ def test_published_configurations(name, prenet):
 def test_wrong_model_params(change, message):
     with pytest.raises(ConfigError, match=message):
         LLVCConfig.from_params({**deepcopy(PUBLISHED["model_params"]), **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"L": 8192},
+        {"L": 1},
+        {"num_enc_layers": 16},
+        {"num_dec_layers": 8192},
+        {"enc_dim": 8192, "dec_dim": 8192},
+        {"enc_dim": 256, "proj": False},
+        {"dec_chunk_size": 187},  # with dec_buf_len, as many as there are positions
+        {"dec_chunk_size": 188, "use_pos_enc": False},
+        {"decoder_dropout": 0},
+        {"decoder_dropout": 0.999},
+    ],
+)
+def test_the_last_good_values(change):
+    config = LLVCConfig.from_params({**deepcopy(PUBLISHED["model_params"]), **change})
+    assert all(getattr(config, name) == value for name, value in change.items())
+
+
+def test_lengths_in_samples():
+    params = {**deepcopy(PUBLISHED["model_params"]), "L": 10, "dec_chunk_size": 7}
+    config = LLVCConfig.from_params(params)
+    assert (config.chunk_len, config.lookahead_len) == (70, 10)
+    assert LLVCConfig.from_params({**params, "lookahead": False}).lookahead_len == 0
 
 
 @pytest.mark.parametrize(
@@ -68,6 +99,8 @@ def test_wrong_model_params(change, message):
         ({"kernel_sizes": 3}, "kernel_sizes must be a list"),
         ({"out_channels": [1] * 11 + [2]}, "last of out_channels must be 1"),
         ({"dropout": -0.1}, "dropout must be a probability"),
+        ({"dropout": False}, "dropout must be a probability"),
+        ({"dilations": [1] * 8193}, "dilations must be a list of integers from 1"),
         ({"combine_residuals": "concat"}, "combine_residuals must be"),
         ({"skip_connection": "minus"}, "skip_connection must be"),
         ({"combine_residuals": "add", "out_channels": [4] * 11 + [1]}, "cannot join the 4 channels that enter"),
@@ -122,6 +155,10 @@ def test_missing_options():
         ('{"model_params": {}}', "has no sample rate"),
         ('{"model_params": {}, "data": {"sr": "16k"}}', "has no sample rate"),
         ('{"model_params": {}, "data": {"sr": 16000.5}}', "has no sample rate"),
+        ('{"model_params": {}, "data": {"sr": 0}}', "has no sample rate"),
+        ('{"model_params": {}, "data": {"sr": 768001}}', "has no sample rate"),
+        ('{"model_params": {}, "data": {"sr": true}}', "has no sample rate"),
+        ('{"model_params": {}, "data": [16000]}', "has no sample rate"),
         ('{"model_params": 3, "data": {"sr": 16000}}', "model_params must be a table"),
         ('{"model_params": {"L": 0, "convnet_config": {"convnet_prenet": false}}, "data": {"sr": 16000}}', "L must be"),
     ],
@@ -132,6 +169,13 @@ def test_files_that_are_no_configuration(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message) as error:
         load_config(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("sample_rate", [1, 768000])
+def test_the_last_good_sample_rates(tmp_path, sample_rate):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**PUBLISHED, "data": {"sr": sample_rate}}))
+    assert load_config(path)[1] == sample_rate
 
 
 def test_no_file(tmp_path):

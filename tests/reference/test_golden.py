@@ -4,9 +4,13 @@
 
 """The reference is the published network: names, shapes, activations, offline and windowed outputs, buffers."""
 
+from dataclasses import asdict
+
 import pytest
 import torch
-from support.golden import OPTIONS, PUBLISHED, SMALL, load_golden, relative_error
+from support.golden import OPTIONS, PUBLISHED, SMALL, load_golden, load_params, relative_error
+
+from reference.config import LLVCConfig
 
 TOLERANCE = 1e-5  # of the largest published value
 
@@ -64,6 +68,16 @@ def test_offline_output_and_activations(golden):
         assert relative_error(value[:, : expected.shape[1]], expected) < TOLERANCE, name
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_windows_are_attended_to_in_parts(name, monkeypatch):
+    """As those of long audio: the parts, the last one smaller, are all there and in order."""
+    golden = load_golden(name)
+    monkeypatch.setattr("reference.decoder.MAX_WINDOWS", 3)
+    with torch.no_grad():
+        output = golden.model(torch.from_numpy(golden.arrays["audio"])[None, None])
+    assert relative_error(output[0, 0], golden.arrays["offline"]) < TOLERANCE
+
+
 def test_windows_with_buffers(golden):
     model = golden.model
     buffers, prenet_ctx = model.init_buffers(1), None
@@ -88,4 +102,12 @@ def test_every_other_option_offline(name):
 
 
 def test_there_are_golden_vectors_of_every_option():
-    assert len(OPTIONS) == 5
+    """Every field of the configuration has two values at least, every choice all of its values."""
+    values = {}
+    for name in PUBLISHED + SMALL + OPTIONS:
+        config = asdict(LLVCConfig.from_params(load_params(name)))
+        for field, value in (config | config.pop("convnet_config")).items():
+            values.setdefault(field, set()).add(value)
+    del values["label_len"]  # is 1
+    assert values["use_residual_blocks"] == values["convnet_prenet"] == values["lookahead"] == {True, False}
+    assert {"add", "multiply"} <= values["combine_residuals"]

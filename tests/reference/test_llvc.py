@@ -17,6 +17,17 @@ def small():
     return load_golden("small").model
 
 
+def only(dropout):
+    """Lets one dropout drop everything and no other anything."""
+
+    def apply(model):
+        for name, module in model.train().named_modules():
+            if "Dropout" in type(module).__name__:
+                module.p = float(name == dropout)
+
+    return apply
+
+
 def test_a_new_network_is_in_eval_mode(small):
     assert not any(module.training for module in LLVC(**load_golden("small").params).modules())
     audio = torch.randn(1, 1, 800)
@@ -24,6 +35,40 @@ def test_a_new_network_is_in_eval_mode(small):
         assert torch.equal(small(audio), small(audio))
         small.train()
         assert not torch.equal(small(audio), small(audio))  # dropout
+
+
+def test_dropout_lies_where_the_published_network_has_it(small):
+    """Behind the sum of a prenet block and its residual; behind each part of a decoder layer, and inside the last."""
+    seen = {}
+
+    def keep(name):
+        def hook(_module, inputs, output):
+            seen[name] = inputs[0], output[0] if isinstance(output, tuple) else output
+
+        return hook
+
+    layer, path = small.mask_gen.decoder.tf_dec_layers[0], "mask_gen.decoder.tf_dec_layers.0"
+    hooked = {"block": small.convnet_pre.down_convs[0], "linear2": layer.linear2}
+    for name, module in (hooked | {f"norm{k}": getattr(layer, f"norm{k}") for k in (1, 2, 3)}).items():
+        module.register_forward_hook(keep(name))
+    audio = torch.randn(1, 1, 800)
+    with torch.no_grad():
+        only("convnet_pre.down_convs.0.dropout")(small)
+        small(audio)
+        assert not seen["block"][1].any()
+        only(f"{path}.dropout")(small)
+        small(audio)
+        assert not seen["linear2"][0].any()
+        for k, before in ((2, "norm1"), (3, "norm2")):
+            only(f"{path}.dropout{k}")(small)
+            small(audio)
+            assert torch.equal(seen[f"norm{k}"][0], seen[before][1])
+        only(f"{path}.dropout1")(small)
+        small(audio)
+        query = seen["norm1"][0]
+        only(None)(small)
+        small(audio)
+        assert not torch.equal(seen["norm1"][0], query)
 
 
 def test_the_label_is_computed_once(small):
@@ -48,6 +93,24 @@ def test_the_label_follows_the_weights(small):
         fresh.load_state_dict(state_dict)
         assert not torch.allclose(before, after)
         assert torch.equal(fresh(audio), after)
+
+
+def test_the_label_follows_the_precision(small):
+    audio = torch.randn(1, 1, 800, dtype=torch.float64)
+    with torch.no_grad():
+        small(audio.float())
+        fresh = LLVC.from_config(small.config)
+        fresh.load_state_dict(small.state_dict())
+        assert torch.equal(small.double()(audio), fresh.double()(audio))
+        assert small.label_embedding().dtype == torch.float64
+
+
+def test_a_label_of_inference_serves_gradients_too(small):
+    with torch.inference_mode():
+        small(torch.randn(1, 1, 800))
+    audio = torch.randn(1, 1, 800, requires_grad=True)
+    small(audio).sum().backward()
+    assert audio.grad.abs().max() > 0
 
 
 def test_gradients_reach_the_label_in_training(small):
@@ -81,6 +144,13 @@ def test_wrong_calls(small):
         small(audio, buffers[0])
     with pytest.raises(ValueError, match="at least one frame"):
         small(audio[..., :40], *buffers, pad=False)
+    with pytest.raises(ValueError, match="at least one frame"):
+        small(audio[..., :47], pad=False)
+    with pytest.raises(ValueError, match="at least one frame"):
+        small(audio[..., :0], *buffers)
+    with torch.no_grad():
+        assert small(audio[..., :48], *buffers, pad=False)[0].shape == (1, 1, 16)
+        assert small(audio[..., :1], *buffers)[0].shape == (1, 1, 1)
 
 
 @pytest.mark.parametrize("name", ["llvc", "llvc_nc", "readme_defaults", "small_no_lookahead"])

@@ -10,11 +10,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support.engines import held_bytes
+from support.engines import delayed, failing, held_bytes
 from support.golden import load_golden, relative_error
 
 from streaming.server import ServerFull, StreamServer
-from streaming.stream import ChunkedStream
 
 TOLERANCE = 1e-5
 GOLDEN = load_golden("small")
@@ -28,26 +27,6 @@ def serve(engine, batch_size, chunk_factor=1):
 def offline(audio):
     with torch.no_grad():
         return GOLDEN.model(audio[None, None])[0, 0]
-
-
-def delayed(engine):
-    """The engine like a pipelined device: a chunk is out when the next one is in."""
-
-    class Delayed(engine):
-        depth = 1
-
-        def __init__(self, *arguments):
-            self._done = []
-            super().__init__(*arguments)
-
-        def _submit(self, *arguments):
-            super()._submit(*arguments)
-            self._done.append(super()._collect())
-
-        def _collect(self):
-            return self._done.pop(0)
-
-    return Delayed
 
 
 @given(
@@ -140,7 +119,9 @@ def test_bad_samples_are_told_to_their_stream_only(engine):
         for start in range(0, 1040, 208):
             received.append(good.push(SPEECH[start : start + 208]))
             for samples, message in (
-                (torch.full((208,), float("nan")), "not finite"),
+                (torch.full((208,), float("nan")), "not finite$"),
+                (torch.tensor([0.0, float("inf")]), "not finite$"),
+                (torch.tensor([0.0, float("-inf")]), "not finite$"),
                 (torch.zeros(1, 208), r"shape \[any length\]"),
                 (torch.zeros(208, dtype=torch.int16), "floating-point"),
             ):
@@ -162,36 +143,33 @@ def test_calls_after_close(engine):
     other = server.open()
     server.close()
     server.close()
-    for call in (server.open, server.step, lambda: other.push(torch.zeros(1)), server.__enter__):
+    for call in (
+        server.open,
+        server.step,
+        server.drain,
+        lambda: other.push(torch.zeros(1)),
+        other.reset,
+        server.__enter__,
+    ):
         with pytest.raises(RuntimeError, match="closed"):
             call()
 
 
-def failing(engine):
-    """The engine, which fails when told to."""
-
-    class Failing(engine):
-        fail = False
-
-        def _submit(self, *arguments):
-            super()._submit(*arguments)
-            if self.fail:
-                raise OSError("the card fell out")
-
-    return Failing
+FAULTS = (OSError("the card fell out"), KeyboardInterrupt())
 
 
-def test_a_failed_chunk_is_told_to_all_streams_and_a_reset_starts_anew(engine):
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_a_failed_chunk_is_told_to_all_streams_and_a_reset_starts_anew(engine, fault):
     with StreamServer(failing(engine)(GOLDEN.model, 1, 3)) as server:
         a, b = server.open(), server.open()
         a.push(SPEECH[:600])
         b.push(SPEECH[:600])
-        server.engine.fail = True
-        with pytest.raises(OSError, match="fell out"):
+        server.engine.fault = fault
+        with pytest.raises(type(fault)):
             a.push(SPEECH[:600])
-        server.engine.fail = False
+        server.engine.fault = None
         for stream in (a, b):
-            for call in (lambda stream=stream: stream.push(torch.zeros(1)), stream.read, stream.flush):
+            for call in (lambda stream=stream: stream.push(torch.zeros(1)), stream.read, stream.finish, stream.flush):
                 with pytest.raises(RuntimeError, match="a chunk of the server failed"):
                     call()
         c = server.open()  # is not stopped by the others
@@ -201,18 +179,76 @@ def test_a_failed_chunk_is_told_to_all_streams_and_a_reset_starts_anew(engine):
         b.close()
 
 
-def test_a_failed_chunk_of_a_stream(engine):
-    with ChunkedStream(failing(engine)(GOLDEN.model)) as stream:
-        stream.engine.fail = True
+def test_nobody_waits_for_a_stream_that_a_failed_chunk_stopped(engine):
+    with StreamServer(failing(engine)(GOLDEN.model, 1, 3)) as server:
+        a, b = server.open(), server.open()
+        b.push(SPEECH[:224])
+        server.engine.fault = OSError()
         with pytest.raises(OSError):
-            stream.push(SPEECH[None, :600])
-        stream.engine.fail = False
-        for call in (lambda: stream.push(SPEECH[None, :1]), stream.flush):
-            with pytest.raises(RuntimeError, match="a chunk failed"):
-                call()
+            a.push(SPEECH[:640])
+        server.engine.fault = None
+        assert server.step() == 0  # two more chunks of a are not converted
+        c = server.open()
+        assert len(c.push(SPEECH[:224])) == 208
+        a.reset()
+        assert len(a.push(SPEECH[:224])) == 0  # for c, which goes on, it waits
+        assert len(c.push(SPEECH[:208])) == 208 and len(a.read()) == 208
+
+
+@pytest.mark.parametrize("fails_in", ["_submit", "_collect"])
+def test_a_failed_chunk_leaves_none_under_way(engine, fails_in):
+    """What comes out later belongs to what went in later, also where the streams start anew one by one."""
+    with StreamServer(failing(delayed(engine))(GOLDEN.model, 1, 2)) as server:
+        streams = [server.open(), server.open()]
+        for stream in streams:
+            stream.push(SPEECH[:224])
+        server.engine.fault, server.engine.fails_in = OSError(), fails_in
+        with pytest.raises(OSError):
+            streams[0].push(SPEECH[:432])
+        server.engine.fault = None
+        for b, stream in enumerate(streams):
+            stream.reset()
+            samples = SPEECH[700 + b :][:500]
+            assert relative_error(torch.cat((stream.push(samples), stream.flush())), offline(samples)) < TOLERANCE
+
+
+def test_a_chunk_that_fails_while_the_server_waits_for_it(engine):
+    with StreamServer(failing(delayed(engine))(GOLDEN.model)) as server:
+        stream = server.open()
+        stream.push(SPEECH[:224])
+        server.engine.fault, server.engine.fails_in = OSError(), "_collect"
+        with pytest.raises(OSError):
+            server.drain()
+        server.engine.fault = None
+        with pytest.raises(RuntimeError, match="a chunk of the server failed"):
+            stream.read()
         stream.reset()
-        out = torch.cat((stream.push(SPEECH[None, :500]), stream.flush()), dim=1)
-        assert relative_error(out[0], offline(SPEECH[:500])) < TOLERANCE
+        samples = SPEECH[700:1200]
+        assert relative_error(torch.cat((stream.push(samples), stream.flush())), offline(samples)) < TOLERANCE
+
+
+def test_nothing_is_kept_alive_by_what_is_left_of_it(engine):
+    """Samples that wait and audio that was not fetched: copies, not views of a long push or of the whole batch."""
+    with serve(engine, 2) as server:
+        a, b = server.open(), server.open()
+        a.push(SPEECH[: 208 * 20 + 16])
+        assert a._pending.untyped_storage().nbytes() == 4 * (208 + 16)
+        b.push(SPEECH[: 208 + 16])
+        (ready,) = b._ready or a._ready
+        assert ready.untyped_storage().nbytes() == 4 * 208
+
+
+def test_closing_a_server_closes_its_engine_once(engine):
+    closed = []
+
+    class Watched(engine):
+        def close(self):
+            closed.append(self)
+            super().close()
+
+    with StreamServer(Watched(GOLDEN.model)) as server:
+        server.close()
+    assert closed == [server.engine]
 
 
 def test_nothing_grows_over_many_streams(engine):

@@ -2,12 +2,58 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""The engines on the CPU, which all have to pass the same tests, and what they hold."""
+"""The engines on the CPU, which all have to pass the same tests, how they may behave, and what they hold."""
 
 from onnx_llvc.engine import OnnxEngine
 from reference.streaming import LLVCEngine
 
 ENGINES = {"torch": LLVCEngine, "onnx": OnnxEngine}
+
+
+def delayed(engine):
+    """The engine like a pipelined device: a chunk is out when the next one is in."""
+
+    class Delayed(engine):
+        depth = 1
+
+        def __init__(self, *arguments, **options):
+            self._done = []
+            super().__init__(*arguments, **options)
+
+        def _submit(self, *arguments):
+            super()._submit(*arguments)
+            self._done.append(super()._collect())
+
+        def _collect(self):
+            return self._done.pop(0)
+
+        def _abandon(self):
+            super()._abandon()
+            self._done.clear()
+
+    return Delayed
+
+
+def failing(engine):
+    """The engine, which raises its `fault` at the end of `fails_in`, _submit or _collect, where it has one."""
+
+    class Failing(engine):
+        fault, fails_in = None, "_submit"
+
+        def _fail_in(self, where):
+            if self.fault is not None and where == self.fails_in:
+                raise self.fault
+
+        def _submit(self, *arguments):
+            super()._submit(*arguments)
+            self._fail_in("_submit")
+
+        def _collect(self):
+            audio = super()._collect()
+            self._fail_in("_collect")
+            return audio
+
+    return Failing
 
 
 def held_bytes(engine):

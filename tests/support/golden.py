@@ -63,6 +63,12 @@ def load_golden(name):
     return Golden(params, fill_by_rule(LLVC(**params)), arrays)
 
 
+def load_params(name):
+    """The model_params of one configuration."""
+    with np.load(FOLDER / f"{name}.npz") as file:
+        return json.loads(str(file["params"]))
+
+
 def relative_error(value, expected):
     """The largest error relative to the largest expected value (0 where there is no error)."""
     value, expected = np.asarray(value), np.asarray(expected)
