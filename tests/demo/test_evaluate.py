@@ -11,17 +11,32 @@ import re
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import soundfile
 import torch
+from support.fake_engine import FakeEngine
 from support.golden import load_golden
 
 pytest.importorskip("resemblyzer", reason="needs requirements-evaluation.txt", exc_type=ImportError)
 
+from demo import convert  # noqa: E402
 from demo.backend import Backend  # noqa: E402
 from demo.cli import BUNDLED_CHECKPOINT  # noqa: E402
-from demo.evaluate import MET, MISSED, main, missed, reference_text  # noqa: E402
+from demo.evaluate import (  # noqa: E402
+    MET,
+    MISSED,
+    Evaluation,
+    EvaluationError,
+    Utterance,
+    evaluate,
+    main,
+    missed,
+    parse_args,
+    read_utterances,
+    reference_text,
+)
 from reference.streaming import LLVCEngine  # noqa: E402
 
 FAILED = 1
@@ -200,6 +215,159 @@ def summary(**changes):
 def test_targets(changes, expected):
     lines = missed(summary(**changes))
     assert (lines == []) if expected is None else (len(lines) == 1 and expected in lines[0]), lines
+
+
+class Voices:
+    """Stands for an embedding model: the voice of samples is their first two."""
+
+    name = "stub"
+
+    def embed(self, samples):
+        return samples[:2].double().numpy()
+
+
+class Words:
+    """Stands for a recogniser: as many words as a sample says, at most."""
+
+    name = "stub"
+
+    def __call__(self, samples):
+        return " ".join("abcd"[: round(10 * float(samples[2]))])
+
+
+class Opinion:
+    name = "stub"
+
+    def __call__(self, samples):
+        return 3.0
+
+
+JUDGES = SimpleNamespace(encoder=Voices(), recogniser=Words(), listener=Opinion())
+
+
+class Halving(FakeEngine):
+    """Takes 1 ms for the first chunk of a stream and 3 ms for the others, in a time of its own."""
+
+    now = 0.0
+
+    def restart(self, streams):
+        self.first = True
+
+    def _submit(self, *arguments):
+        super()._submit(*arguments)
+        Halving.now += 0.001 if self.first else 0.003
+        self.first = False
+
+
+def halving_backend(engine=Halving):
+    return Backend("fake", "a test", lambda n, b, mode: engine(b, n), 4, "latency")
+
+
+class Network(SimpleNamespace):
+    """Halves too, but for an error in the last sample."""
+
+    def __call__(self, audio):
+        audio = 0.5 * audio
+        audio[..., -1] += self.error
+        return audio
+
+
+def spoken(voice, words, length=208 * 4):
+    samples = 0.1 * torch.randn(length, generator=torch.Generator().manual_seed(length))
+    samples[:3] = torch.tensor([*voice, words / 10])
+    return samples
+
+
+@pytest.fixture
+def evaluation(monkeypatch):
+    """Two utterances, of which the second is in the target folder as well, and another file there."""
+    monkeypatch.setattr(convert.time, "perf_counter", lambda: Halving.now)
+    a, b = spoken((0.8, 0.0), 4), spoken((0.0, 0.8), 4, 208 * 8)
+    utterances = [Utterance("a.wav", a, "a b c d", None), Utterance("b.wav", b, None, b)]
+    targets = {Path("b.wav"): spoken((0.0, 0.8), 4), Path("other.wav"): spoken((0.6, 0.8), 4)}
+    config = SimpleNamespace(L=16, chunk_len=208, lookahead_len=16)
+    return Evaluation(Network(config=config, error=0.25), utterances, targets, JUDGES, 16000)
+
+
+def test_the_target_voice_is_without_the_utterance_itself(evaluation):
+    rows = evaluation.mode(halving_backend(), None, None)[0]["utterances"]
+    # a is judged by the mean of both, (0.3, 0.8); b by the other alone, (0.6, 0.8).
+    assert [row["similarity_target"] for row in rows] == pytest.approx([100 * 0.3 / 0.73**0.5, 80])
+    assert [row["similarity_source"] for row in rows] == pytest.approx([100, 100])
+    assert [row["similarity_source_target"] for row in rows] == pytest.approx([100 * 0.3 / 0.73**0.5, 80])
+
+
+def test_errors_are_the_largest_and_all_else_is_a_mean(evaluation):
+    evaluation.references[1] = evaluation.references[1] - 0.5
+    mode, _ = evaluation.mode(halving_backend(), None, None)
+    first, second = mode["utterances"]
+    assert (first["max_error"], second["max_error"]) == pytest.approx((0.25, 0.5))
+    assert mode["summary"]["max_error"] == pytest.approx(0.5)
+    assert mode["summary"]["pcc"] == pytest.approx((first["pcc"] + second["pcc"]) / 2)
+
+
+def test_words_of_the_reference_and_of_what_was_said(evaluation):
+    """Half as loud, two of four words are heard: two deletions of four words, not insertions into two."""
+    summary = evaluation.mode(halving_backend(), None, None)[0]["summary"]
+    assert summary["wer_source"] == summary["wer_text"] == pytest.approx(50)
+    controls = evaluation.controls()
+    assert controls["source_words"] == ["a b c d"] * 2
+    assert controls["source"]["wer_text"] == 0 and controls["target"]["wer_text"] is None
+
+
+def test_speed(evaluation):
+    """Streams of 4 and 8 chunks, of which the last waits for flush; a stream's first chunk is left out."""
+    mode, _ = evaluation.mode(halving_backend(), 1, [0.5 * u.audio for u in evaluation.utterances])
+    assert mode["chunk_ms"] == pytest.approx([3.0] * (2 + 6))
+    assert mode["summary"]["rtf"] == pytest.approx(3 / 13)
+    assert mode["summary"]["tokens_per_s"] == pytest.approx(1000 / (3 / 13))
+    offline = evaluation.mode(halving_backend(), None, None)[0]["summary"]
+    # In chunks of 4: one, and two; the last one by flush.
+    assert offline["rtf"] == pytest.approx((0.001 + 0.001 + 0.003) / (12 * 0.013))
+
+
+def test_streams_are_compared_with_offline_conversion():
+    class Worse(Halving):
+        """Wrong by 0.01 for each window of a chunk beyond the first."""
+
+        def _collect(self):
+            factor = self.chunk_len // 208
+            return super()._collect() + (0.01 * (factor - 1) if factor < 4 else 0.0)
+
+    a = spoken((0.8, 0.0), 4)
+    args = SimpleNamespace(chunk_factors=[1, 2, 3], checkpoint="x", min_similarity=0, max_wer=0, min_token_accuracy=0)
+    network = Network(config=SimpleNamespace(L=16, chunk_len=208, lookahead_len=16), error=0.0)
+    figures, outputs, _ = evaluate(
+        halving_backend(Worse), network, [Utterance("a.wav", a, None, None)], {Path("t"): a}, JUDGES, args, 16000
+    )
+    errors = [mode["summary"].get("max_error_to_offline") for mode in figures["modes"]]
+    assert errors[0] is None and errors[1:] == pytest.approx([0, 0.01, 0.02], abs=1e-6)
+    assert torch.equal(outputs["offline"][0], 0.5 * a)
+
+
+def test_audio_that_is_not_finite_is_an_error(evaluation):
+    class Broken(Halving):
+        def _collect(self):
+            return super()._collect() * float("nan")
+
+    with pytest.raises(EvaluationError, match="a.wav: the converted audio is not finite"):
+        evaluation.mode(halving_backend(Broken), None, None)
+
+
+def test_the_words_of_a_file_are_not_those_of_its_beginning(folders, tmp_path):
+    for seconds, text in (("1", None), ("3", TEXT)):
+        args = parse_args(options(folders, tmp_path, "--seconds", seconds))
+        utterances, targets = read_utterances(args, 16000)
+        assert [u.name for u in utterances] == ["a.wav", "b.wav"] and utterances[0].text == text
+        assert len(utterances[0].audio) == len(targets[Path("a.wav")]) <= int(seconds) * 16000
+
+
+def test_another_sample_rate(folders, tmp_path, capsys):
+    config = json.loads((ROOT / "experiments" / "llvc" / "config.json").read_text())
+    config["data"]["sr"] = 8000
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert main(options(folders, tmp_path / "out", "--config", str(tmp_path / "config.json"))) == FAILED
+    assert "take 16000 Hz, not 8000" in capsys.readouterr().err
 
 
 def test_targets_that_are_met(folders, report, tmp_path):

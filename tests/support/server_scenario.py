@@ -50,8 +50,8 @@ def run_scenario(server, model):
             push(0, 0, 70)  # leaves within a chunk, and another one joins
             end(0)
             join(0)
-        if k == 5:  # the second place starts anew, or the only one
-            stream = streams[min(1, places - 1)]
+        if k == 5 and places > 1:  # one starts anew: not the last one, whose pause nothing would then show
+            stream = streams[places - 2]
             stream.reset()
             pushed[stream], received[stream] = torch.zeros(0), torch.zeros(0)
     for place, stream in streams.items():
