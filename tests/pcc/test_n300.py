@@ -81,11 +81,13 @@ def test_on_a_mock_n300(rung):
     """The tests above, in a process of their own: the board is chosen before ttnn is loaded."""
     if rung != "mock" or "LLVC_MOCK_BOARD" in os.environ:
         pytest.skip("for the mock N150")
+    environment = {**os.environ, "LLVC_MOCK_BOARD": "n300"}
+    environment.pop("TT_METAL_MOCK_CLUSTER_DESC_PATH")  # this process's own board
     process = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
         + ["--deselect", f"{Path(__file__).relative_to(ROOT)}::test_on_a_mock_n300"],
         cwd=ROOT,
-        env={**os.environ, "LLVC_MOCK_BOARD": "n300"},
+        env=environment,
         capture_output=True,
         text=True,
         timeout=900,
