@@ -19,6 +19,7 @@ from reference.errors import LLVCError, not_installed, one_line
 from reference.streaming import LLVCEngine
 from streaming.engine import ChunkEngine
 
+MOST_ONNX_BYTES = 2**31  # of a graph with its weights
 BACKENDS = ("auto", "cpu", "torch", "ttnn")
 KERNELS = ("auto", "fused", "stock")  # of the ttnn backend, see ttnn_llvc.TtLLVC
 
@@ -115,6 +116,9 @@ def _onnx_engine(model, threads):
         from onnx_llvc.engine import OnnxEngine
     except ImportError as error:
         print(f"backend: torch (ONNX Runtime, which is faster, cannot be imported: {one_line(error)})")
+        return None
+    if sum(4 * parameter.numel() for parameter in model.parameters()) >= MOST_ONNX_BYTES:
+        print("backend: torch (ONNX Runtime, which is faster, takes networks of less than 2 GiB)")
         return None
     return partial(OnnxEngine, model, threads=threads)
 

@@ -266,6 +266,15 @@ def test_threads_by_default(tmp_path, small, speech, monkeypatch):
         assert torch.get_num_threads() == 1  # of the resampler
 
 
+def test_a_network_too_large_for_onnx(monkeypatch, capsys):
+    monkeypatch.setattr(backend, "MOST_ONNX_BYTES", 1000)
+    with backend.open_backend("cpu", load_golden("small").model) as opened:
+        assert opened.name == "torch"
+    assert (
+        capsys.readouterr().out == "backend: torch (ONNX Runtime, which is faster, takes networks of less than 2 GiB)\n"
+    )
+
+
 def test_idle_cores(monkeypatch):
     monkeypatch.setattr(backend, "available_cores", lambda: 4)
     for load, cores in ((0.0, 4), (0.2, 4), (0.9, 3), (2.1, 2), (3.0, 1), (9.0, 1)):
