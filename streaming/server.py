@@ -101,6 +101,7 @@ class StreamServer(Closeable):
             # What the failed chunk left behind is unknown: all streams must start anew, and be told so.
             for stream in self.streams:
                 stream._broken = True
+            self.engine.restart(slice(None))
             raise
         for tag, audio in finished:
             for (stream, run, length), samples in zip(tag, audio, strict=True):
