@@ -6,8 +6,8 @@
 # Makes .venv and installs what a purpose needs into it, wheels only but for pure Python:
 #   tools/setup.sh [demo | card | evaluation | training | live | ... | tests]
 # A purpose is a file requirements-<purpose>.txt; `demo` is requirements.txt, `tests` is all of them but those of
-# `acceptance`, which is all, and `mutants`. Where there is a card, every purpose gets what it needs. ttnn has wheels for Python 3.12
-# and 3.10 only.
+# `acceptance`, which is all, and `mutants`. Where there is a card, every purpose gets what it needs. ttnn has wheels for
+# Python 3.12 and 3.10 only.
 set -eu
 cd "$(dirname "$0")/.."
 purpose="${1:-demo}"
