@@ -141,12 +141,9 @@ def provenance(args, results):
 
 def main(argv=None):
     """Runs with these arguments, the command line's by default; returns the exit code."""
-    return exit_code(lambda: run(parse_args(argv)))
+    interrupted = "interrupted; what was done is kept, run this again to go on"
+    return exit_code(lambda: run(parse_args(argv)), interrupted)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        print("interrupted; what was done is kept, run this again to go on", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(main())

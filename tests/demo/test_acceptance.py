@@ -11,7 +11,6 @@ import tarfile
 from contextlib import contextmanager
 from pathlib import Path
 
-import huggingface_hub
 import numpy as np
 import pytest
 import soundfile
@@ -21,9 +20,9 @@ from huggingface_hub import constants
 from support import golden_ops
 from support.blocks import on_device
 from support.golden import load_golden
-from support.hub import serving, use_endpoint
+from support.hub import isolated, published_checkpoint, serving, use_endpoint
 
-from demo import cli, download_weights, evaluate, weights
+from demo import cli, evaluate, weights
 from demo.acceptance import corpus, steps
 from demo.acceptance.__main__ import ALL_MET, NOT_ALL_MET, main, parse_args
 from demo.acceptance.steps import STEPS, Acceptance, CannotRun, read_junit
@@ -77,9 +76,7 @@ class Files(dict):
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    path = tmp_path_factory.mktemp("published") / "weights.pth"
-    torch.save({"model": load_golden("llvc").model.state_dict()}, path)
-    return path.read_bytes()
+    return published_checkpoint(tmp_path_factory.mktemp("published"))
 
 
 class Encoder:
@@ -103,21 +100,14 @@ class Answer:
 def server(monkeypatch, tmp_path, published):
     """Hub, corpus and rows on 127.0.0.1; judges that need no models."""
     names = corpus.listed()[:2]
-    monkeypatch.setattr(download_weights, "CHECKPOINTS", {"llvc": hashlib.sha256(published).hexdigest()})
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", constants.DOWNLOAD_CHUNK_SIZE)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(weights, "ROOT", tmp_path / "project")
-    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
-    for variable in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(variable, "127.0.0.1")
     judges = Judges(Encoder(), Answer("words", WORDS), Answer("opinions", 3.0))
     monkeypatch.setattr(evaluate, "open_judges", lambda recogniser: judges)
     monkeypatch.setattr(steps, "MINUTE", 1300)
     threads = torch.get_num_threads()
-    huggingface_hub.close_session()
     files = Files({f"/{REPO_ID}/resolve/main/{PATH}": published, "/resources/12/test-clean.tar.gz": test_clean(names)})
-    with serving(files) as server:
+    with isolated(monkeypatch, {"llvc": hashlib.sha256(published).hexdigest()}), serving(files) as server:
         use_endpoint(monkeypatch, server.url)
         monkeypatch.setattr(corpus, "ROWS", f"{server.url}/filter")
         rows = [
@@ -134,7 +124,6 @@ def server(monkeypatch, tmp_path, published):
 
         monkeypatch.setattr(torchaudio.datasets.librispeech, "download_url_to_file", from_here)
         yield server
-    huggingface_hub.close_session()
     torch.set_num_threads(threads)
 
 
@@ -144,6 +133,15 @@ def run(tmp_path, *options):
 
 def results_in(tmp_path):
     return json.loads((tmp_path / "acceptance" / "acceptance.json").read_text())["steps"]
+
+
+def test_an_interrupt_says_that_what_was_done_is_kept(monkeypatch, tmp_path, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Acceptance, "weights", interrupted)
+    assert run(tmp_path, "--backend", "cpu", "--only", "weights") == 130
+    assert "what was done is kept, run this again" in capsys.readouterr().err
 
 
 def test_all_that_needs_no_card(server, tmp_path, capsys):

@@ -21,7 +21,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import WeakFileLock
-from support.hub import close, serving, use_endpoint
+from support.hub import close, isolated, serving, use_endpoint
 
 from demo import download_weights
 from demo.download_weights import CHECKPOINT_PATH, CHUNK_BYTES, DownloadError, download, main
@@ -43,18 +43,11 @@ def hub(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def isolated(monkeypatch):
-    """Small files, no waits between retries, and nothing from the environment of whoever runs the tests."""
-    monkeypatch.setattr(download_weights, "CHECKPOINTS", SHA256)
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", constants.DOWNLOAD_CHUNK_SIZE)  # download() changes it
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
+def small_files(monkeypatch):
+    """In place of the published ones."""
     monkeypatch.delenv("TQDM_POSITION", raising=False)
-    for variable in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(variable, "127.0.0.1")
-    huggingface_hub.close_session()
-    yield
-    huggingface_hub.close_session()
+    with isolated(monkeypatch, SHA256):
+        yield
 
 
 def target(local_dir, name="llvc"):

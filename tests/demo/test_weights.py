@@ -12,9 +12,9 @@ import pytest
 import torch
 from huggingface_hub import constants
 from support.golden import load_golden
-from support.hub import serving, use_endpoint
+from support.hub import isolated, published_checkpoint, serving, use_endpoint
 
-from demo import cli, download_weights, weights
+from demo import cli, weights
 from demo.cli import BUNDLED_CHECKPOINT
 from demo.download_weights import CHECKPOINT_PATH, LOCAL_DIR, REPO_ID
 
@@ -23,28 +23,18 @@ PATH = CHECKPOINT_PATH.format(name="llvc")
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """The bytes of a checkpoint of the default configuration."""
-    path = tmp_path_factory.mktemp("published") / "weights.pth"
-    torch.save({"model": load_golden("llvc").model.state_dict()}, path)
-    return path.read_bytes()
+    return published_checkpoint(tmp_path_factory.mktemp("published"))
 
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path, published):
     """A hub that has the checkpoint; no cache and no download yet."""
-    monkeypatch.setattr(download_weights, "CHECKPOINTS", {"llvc": hashlib.sha256(published).hexdigest()})
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", constants.DOWNLOAD_CHUNK_SIZE)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(weights, "ROOT", tmp_path / "project")
-    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
-    for variable in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(variable, "127.0.0.1")
-    huggingface_hub.close_session()
-    with serving({f"/{REPO_ID}/resolve/main/{PATH}": published}) as server:
+    files = {f"/{REPO_ID}/resolve/main/{PATH}": published}
+    with isolated(monkeypatch, {"llvc": hashlib.sha256(published).hexdigest()}), serving(files) as server:
         use_endpoint(monkeypatch, server.url)
         yield server
-    huggingface_hub.close_session()
 
 
 def put(path, content):

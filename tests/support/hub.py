@@ -10,7 +10,13 @@ import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import huggingface_hub
+import torch
 from huggingface_hub import constants
+
+from demo import download_weights
+
+from .golden import load_golden
 
 
 class Hub(ThreadingHTTPServer):
@@ -105,3 +111,24 @@ def use_endpoint(monkeypatch, url):
     monkeypatch.setattr(constants, "ENDPOINT", url)
     template = "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + template)
+
+
+@contextlib.contextmanager
+def isolated(monkeypatch, checksums):
+    """No waits between retries, and nothing from the environment of whoever runs the tests; {checkpoint: sha256}."""
+    monkeypatch.setattr(download_weights, "CHECKPOINTS", checksums)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", constants.DOWNLOAD_CHUNK_SIZE)  # download() changes it
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+    huggingface_hub.close_session()
+    yield
+    huggingface_hub.close_session()
+
+
+def published_checkpoint(folder):
+    """The bytes of a checkpoint of the default configuration."""
+    path = folder / "weights.pth"
+    torch.save({"model": load_golden("llvc").model.state_dict()}, path)
+    return path.read_bytes()
