@@ -5,7 +5,7 @@
 """What memory a very long recording takes: python tools/long_recording.py --hours 10
 
 48 kHz stereo (RF64, a sparse file of silence) goes through decoder, mixer, resampler and writer as demo.py's files do,
-with a network that answers with its input. Prints the largest resident set above that of the idle process.
+with a network that halves its input. Prints the largest resident set above that of the idle process.
 """
 
 import argparse
@@ -15,43 +15,24 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import torch  # noqa: E402
+from support.fake_engine import FakeEngine  # noqa: E402
 
 from demo.backend import Backend  # noqa: E402
 from demo.cli import parse_args  # noqa: E402
 from demo.program import exit_code  # noqa: E402
 from demo.tracks import Converter  # noqa: E402
-from streaming.engine import ChunkEngine  # noqa: E402
 
 RATE, FRAME_BYTES, NETWORK_RATE = 48000, 4, 16000
 
 
-class Echo(ChunkEngine):
-    """Answers with its input."""
-
-    def __init__(self, chunk_factor, batch_size, mode):
-        super().__init__(SimpleNamespace(L=16, chunk_len=208, lookahead_len=16), chunk_factor, batch_size)
-
-    def restart(self, streams):
-        pass
-
-    def _submit(self, streams, samples, frames):
-        self._audio = samples[:, : self.chunk_len]
-
-    def _collect(self):
-        return self._audio
-
-    def _abandon(self):
-        self._audio = None
-
-    def close(self):
-        self._audio = None
+def halve(chunk_factor, batch_size, mode):
+    """Opens an engine that takes no time."""
+    return FakeEngine(batch_size, chunk_factor)
 
 
 def make_recording(path, seconds):
@@ -80,7 +61,7 @@ def main():
         source, short, target = Path(folder, "long.wav"), Path(folder, "short.wav"), Path(folder, f"out{args.suffix}")
         make_recording(source, round(args.hours * 3600))
         make_recording(short, 1)
-        backend = Backend("echo", "none", Echo, offline_chunk_factor=64, offline_mode="latency")
+        backend = Backend("halving", "none", halve, offline_chunk_factor=64, offline_mode="latency")
         with Converter(backend, NETWORK_RATE, parse_args([])) as converter:
             converter.convert(short, target)  # all libraries are loaded
             idle, begin = resident(), time.perf_counter()

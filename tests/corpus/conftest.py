@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("ray", reason="needs requirements-corpus.txt", exc_type=ImportError)
 
-from support.corpus import small_voice  # noqa: E402
+from support.golden import small_voice  # noqa: E402
 
 from corpus.converter import CorpusConverter  # noqa: E402
 from demo.convert_corpus import main  # noqa: E402

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from support.golden import load_golden
+from support.golden import load_golden, small_voice
 
 from demo import backend, cli
 from demo.cli import DEFAULT_CHECKPOINT, main, parse_args
@@ -40,12 +40,7 @@ def _one_thread_setting_per_test():
 
 @pytest.fixture
 def small(tmp_path):
-    """Options for a small network with weights by the golden vectors' rule."""
-    golden = load_golden("small")
-    config, checkpoint = tmp_path / "small.json", tmp_path / "small.pth"
-    config.write_text(json.dumps({"model_params": golden.params, "data": {"sr": 16000}}))
-    torch.save({"model": golden.model.state_dict()}, checkpoint)
-    return ["-c", str(config), "-p", str(checkpoint), "--backend", "cpu"]
+    return small_voice(tmp_path)
 
 
 @pytest.fixture

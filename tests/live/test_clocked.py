@@ -9,7 +9,7 @@ import threading
 
 import numpy as np
 import pytest
-from support.fake_engine import GAIN, SAMPLE_RATE, FakeEngine, Simulation
+from support.fake_engine import GAIN, SAMPLE_RATE, FakeEngine
 
 from live.channel import Audio
 from live.clocked import MAX_FAILURES, ClockedServer
@@ -18,6 +18,34 @@ from streaming.server import ServerFull
 CHUNK = 208
 PERIOD = CHUNK / SAMPLE_RATE
 RNG = np.random.default_rng(0)
+
+
+class Simulation:
+    """A ClockedServer on a FakeEngine and a clock that stands until run() moves it."""
+
+    def __init__(self, places, chunk_factor=1, compute=0.001, sample_rate=SAMPLE_RATE):
+        self.now = 0.0
+        self.engine = FakeEngine(places, chunk_factor, compute, self._elapse)
+        self.server = ClockedServer(self.engine, sample_rate, clock=lambda: self.now)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.stop()
+
+    def _elapse(self, seconds):
+        self.now += seconds
+
+    def run(self, seconds):
+        """Lets the server do what is due until `seconds` from now; a chunk may end later."""
+        until = self.now + seconds
+        while True:
+            wait = self.server.advance()
+            if wait is None or self.now + wait > until:
+                break
+            self.now += wait
+        self.now = max(self.now, until)
 
 
 def noise(count):

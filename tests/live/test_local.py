@@ -4,7 +4,6 @@
 
 """demo.live: its buffers, and the whole of it between virtual devices."""
 
-import json
 import os
 import shutil
 import signal
@@ -20,7 +19,7 @@ import pytest
 import soundfile
 import torch
 from support.fake_engine import FakeEngine
-from support.golden import load_golden
+from support.golden import load_golden, small_voice
 from support.live_server import LiveServer, wait_until
 
 from demo.live import main, parse_args
@@ -212,11 +211,7 @@ def sound(tmp_path):
 
 @pytest.fixture
 def small(tmp_path):
-    """Options for a small network with weights by the golden vectors' rule."""
-    config, checkpoint = tmp_path / "small.json", tmp_path / "small.pth"
-    config.write_text(json.dumps({"model_params": GOLDEN.params, "data": {"sr": 16000}}))
-    torch.save({"model": GOLDEN.model.state_dict()}, checkpoint)
-    return ["-c", str(config), "-p", str(checkpoint), "--backend", "cpu"]
+    return small_voice(tmp_path)
 
 
 def speak(sound, options, folder, seconds=3):

@@ -16,23 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
-from support.golden import load_golden
 
 from corpus.job import ItemJob
 from corpus.pipeline import RayConverter
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ".llvc-corpus"
-
-
-def small_voice(folder):
-    """Options for the small network, whose files are put into a folder."""
-    golden = load_golden("small")
-    config, checkpoint = folder / "small.json", folder / "small.pth"
-    config.write_text(json.dumps({"model_params": golden.params, "data": {"sr": 16000}}))
-    torch.save({"model": golden.model.state_dict()}, checkpoint)
-    return ["-c", str(config), "-p", str(checkpoint), "--backend", "cpu"]
 
 
 def record(path, seconds=0.3, seed=0, rate=16000, channels=1):

@@ -2,11 +2,10 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""An engine whose result is known and whose time is told, and a clock to go with it."""
+"""An engine whose result is known and whose time is told."""
 
 from types import SimpleNamespace
 
-from live.clocked import ClockedServer
 from streaming.engine import ChunkEngine
 
 SAMPLE_RATE = 16000
@@ -41,31 +40,3 @@ class FakeEngine(ChunkEngine):
 
     def close(self):
         self._audio = None
-
-
-class Simulation:
-    """A ClockedServer on a FakeEngine and a clock that stands until run() moves it."""
-
-    def __init__(self, places, chunk_factor=1, compute=0.001, sample_rate=SAMPLE_RATE):
-        self.now = 0.0
-        self.engine = FakeEngine(places, chunk_factor, compute, self._elapse)
-        self.server = ClockedServer(self.engine, sample_rate, clock=lambda: self.now)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.stop()
-
-    def _elapse(self, seconds):
-        self.now += seconds
-
-    def run(self, seconds):
-        """Lets the server do what is due until `seconds` from now; a chunk may end later."""
-        until = self.now + seconds
-        while True:
-            wait = self.server.advance()
-            if wait is None or self.now + wait > until:
-                break
-            self.now += wait
-        self.now = max(self.now, until)

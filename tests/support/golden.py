@@ -69,6 +69,15 @@ def load_params(name):
         return json.loads(str(file["params"]))
 
 
+def small_voice(folder):
+    """Options for the small network, whose files are put into a folder."""
+    golden = load_golden("small")
+    config, checkpoint = folder / "small.json", folder / "small.pth"
+    config.write_text(json.dumps({"model_params": golden.params, "data": {"sr": 16000}}))
+    torch.save({"model": golden.model.state_dict()}, checkpoint)
+    return ["-c", str(config), "-p", str(checkpoint), "--backend", "cpu"]
+
+
 def relative_error(value, expected):
     """The largest error relative to the largest expected value (0 where there is no error)."""
     value, expected = np.asarray(value), np.asarray(expected)
