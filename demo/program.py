@@ -4,11 +4,16 @@
 
 """What every program's main shares: how options are refused, and how errors end it."""
 
+import _thread
 import argparse
 import os
 import sys
+import threading
+from contextlib import contextmanager
 
 from reference.errors import LLVCError, one_line
+
+AGAIN_S = 0.01
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,7 +51,8 @@ def exit_code(program, interrupted="interrupted"):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file name may be no text
     try:
-        code = program() or 0
+        with _insisting_on_interrupts():
+            code = program() or 0
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -65,6 +71,29 @@ def exit_code(program, interrupted="interrupted"):
         message = "not enough memory"
     print(f"error: {message}", file=sys.stderr)
     return 1
+
+
+@contextmanager
+def _insisting_on_interrupts():
+    """Raises an interrupt again that came while a library called back: FFmpeg reads and writes that way, and it is lost
+    there, but for a traceback."""
+    hooks = sys.excepthook, sys.unraisablehook
+
+    def printed(kind, error, traceback):
+        if not issubclass(kind, KeyboardInterrupt):
+            hooks[0](kind, error, traceback)
+
+    def ignored(unraisable):
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            threading.Timer(AGAIN_S, _thread.interrupt_main).start()  # at once it would come in here
+        else:
+            hooks[1](unraisable)
+
+    sys.excepthook, sys.unraisablehook = printed, ignored
+    try:
+        yield
+    finally:
+        sys.excepthook, sys.unraisablehook = hooks
 
 
 def _fill_standard_streams():

@@ -5,8 +5,10 @@
 """How every program ends: with one line where the cause lies with the user, whatever its output is connected to."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,36 @@ def test_what_they_do_not_cause_is_not_hidden():
 def test_codes(capsys):
     assert exit_code(lambda: None) == 0 and exit_code(lambda: 3) == 3
     assert capsys.readouterr().err == ""
+
+
+def test_an_interrupt_lost_in_a_callback_comes_again(capsys):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    class Callback:
+        def __del__(self):  # whatever is raised in here is ignored, as in a library's callback
+            raise KeyboardInterrupt
+
+    def program():
+        Callback()
+        time.sleep(20)
+
+    try:
+        assert exit_code(program) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_what_else_is_lost_there_is_still_told(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))
+
+    class Callback:
+        def __del__(self):
+            raise ZeroDivisionError
+
+    assert exit_code(lambda: Callback() and None) == 0
+    assert told == [ZeroDivisionError]
 
 
 @pytest.mark.parametrize("program", [cli, evaluate, export, live, serve])
