@@ -22,7 +22,11 @@ TRANSFER_HEAD = "configuration     n   B   bytes up per chunk   bytes down"
 SPEED_HEAD = (
     "board  setting          n   B    RTF  ms per chunk: mean    p50    p95    p99    max  jitter  latency ms  tokens/s"
 )
-TABLES = {PCC_HEAD: [], PROGRAM_HEAD: [], TRANSFER_HEAD: [], SPEED_HEAD: []}
+
+
+def add_row(request, head, row):
+    """Tells a row of the table with that head in the test's report, which is what parallel processes hand over."""
+    request.node.add_report_section("call", head, row)
 
 
 @pytest.fixture(params=["fused", "stock"])
@@ -73,7 +77,7 @@ def measure(request):
         kernels = "fused" if "fused" in request.node.keywords else "stock"
         where = f"{block:22} {kernels:7} {name:16} {chunk_factor:>2} {batch_size:>3}"
         row = f"{where} {worst:10.6f} {error:11.3g} {peak:9.3g}"
-        TABLES[PCC_HEAD].append(row)
+        add_row(request, PCC_HEAD, row)
         request.node.user_properties += [("pcc", round(worst, 6)), ("error", error), ("peak", peak)]
         assert worst >= least, f"{block}: PCC {worst} on {RUNG}"
 
@@ -81,24 +85,25 @@ def measure(request):
 
 
 @pytest.fixture
-def tabulate_programs():
+def tabulate_programs(request):
     """tabulate_programs(case, block, programs, peak, what): a row of the table of programs per chunk."""
 
     def tabulate(case, block, programs, peak, what):
         name, chunk_factor, batch_size = case
         row = f"{name:16} {chunk_factor:>2} {batch_size:>3}  {block:10} {programs:>9}  {peak:>23}  {what}"
-        TABLES[PROGRAM_HEAD].append(row)
+        add_row(request, PROGRAM_HEAD, row)
 
     return tabulate
 
 
 @pytest.fixture
-def tabulate_transfers():
+def tabulate_transfers(request):
     """tabulate_transfers(case, up, down): a row of the table of bytes per chunk."""
 
     def tabulate(case, up, down):
         name, chunk_factor, batch_size = case
-        TABLES[TRANSFER_HEAD].append(f"{name:16} {chunk_factor:>2} {batch_size:>3} {up:>20} {down:>12}")
+        row = f"{name:16} {chunk_factor:>2} {batch_size:>3} {up:>20} {down:>12}"
+        add_row(request, TRANSFER_HEAD, row)
 
     return tabulate
 
@@ -110,10 +115,11 @@ def tabulate_speed(request):
     def tabulate(board, setting, chunk_factor, batch_size, figures):
         times = figures["compute_ms"]
         columns = "".join(f"{times[name]:7.2f}" for name in ("p50", "p95", "p99", "max"))
-        TABLES[SPEED_HEAD].append(
+        row = (
             f"{board:6} {setting:15} {chunk_factor:>2} {batch_size:>3} {figures['rtf']:6.3f} {times['mean']:19.2f}"
             f"{columns} {times['jitter']:7.2f} {figures['latency_ms']:11.2f} {figures['tokens_per_s']:9.0f}"
         )
+        add_row(request, SPEED_HEAD, row)
         names = ("rtf", "compute_ms", "latency_ms", "tokens_per_s")
         speed = {"board": board, "setting": setting, "n": chunk_factor, "B": batch_size}
         speed |= {name: figures[name] for name in names}
@@ -123,10 +129,11 @@ def tabulate_speed(request):
 
 
 def pytest_terminal_summary(terminalreporter):
+    calls = [r for outcome in ("passed", "failed") for r in terminalreporter.stats.get(outcome, []) if r.when == "call"]
     if RUNG in ("simulator", "card"):
-        reports = [r for outcome in ("passed", "failed") for r in terminalreporter.stats.get(outcome, [])]
-        write_record([r for r in reports if r.when == "call" and "fused" in r.keywords], RUNG)
-    for head, rows in TABLES.items():
+        write_record([r for r in calls if "fused" in r.keywords], RUNG)
+    for head in (PCC_HEAD, PROGRAM_HEAD, TRANSFER_HEAD, SPEED_HEAD):
+        rows = [text for report in calls for name, text in report.sections if name == f"Captured {head} call"]
         if rows:
             terminalreporter.section(f"measured on {DESCRIPTION[RUNG]}, ttnn {version('ttnn')}")
             for line in (head, *rows):

@@ -6,8 +6,8 @@
 # Makes .venv and installs what a purpose needs into it, wheels only but for pure Python:
 #   tools/setup.sh [demo | card | evaluation | training | live | ... | tests]
 # A purpose is a file requirements-<purpose>.txt; `demo` is requirements.txt, `tests` is all of them but those of
-# `acceptance`, which is all, and `mutants`. Where there is a card, every purpose gets what it needs. ttnn has wheels for
-# Python 3.12 and 3.10 only.
+# `acceptance`, which is all. Where there is a card, every purpose gets what it needs. ttnn has wheels for Python 3.12 and
+# 3.10 only.
 set -eu
 cd "$(dirname "$0")/.."
 purpose="${1:-demo}"
@@ -18,8 +18,8 @@ fits() {
 
 case "$purpose" in
     demo) files=requirements.txt ;;
-    tests) files="requirements.txt $(ls requirements-*.txt | grep -v -e -nodeps -e -acceptance -e -mutants)" ;;
-    acceptance) files="requirements.txt $(ls requirements-*.txt | grep -v -e -nodeps -e -mutants)" ;;
+    tests) files="requirements.txt $(ls requirements-*.txt | grep -v -e -nodeps -e -acceptance)" ;;
+    acceptance) files="requirements.txt $(ls requirements-*.txt | grep -v -e -nodeps)" ;;
     *) files="requirements.txt requirements-$purpose.txt" ;;
 esac
 case "$files" in

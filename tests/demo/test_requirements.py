@@ -144,7 +144,7 @@ def test_setup_installs_what_a_purpose_needs(setup, tmp_path, purpose):
     assert process.returncode == 0 and (tmp_path / ".venv" / f".{purpose}").exists(), process.stderr
     assert f"for: {purpose}" in process.stdout and "3 GB" in process.stdout
     everything = {path.name for path in FILES if "nodeps" not in path.name}
-    everything -= {"requirements-card.txt", "requirements-mutants.txt"}
+    everything -= {"requirements-card.txt"}
     expected = {
         "demo": {"requirements.txt"},
         "tests": everything - {"requirements-acceptance.txt"},

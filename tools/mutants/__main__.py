@@ -177,7 +177,7 @@ def run(args, root=ROOT, settings=HERE):
         print(f"nothing to mutate since {since}")
         return 0
     begin = time.monotonic()
-    counts, living = {name: Counter() for name in chosen}, []
+    counts = {name: Counter() for name in chosen}
     with tempfile.TemporaryDirectory(prefix="mutants_") as temporary, Manager() as manager:
         folders = manager.Queue()
         for number in range(args.jobs):
@@ -212,11 +212,9 @@ def run(args, root=ROOT, settings=HERE):
                     counts[name]["equivalent"] += 1
                 else:
                     counts[name]["lives"] += 1
-                    living.append((name, mutation.start_pos[0], old, new))
                     print(f"lives: {name}:{mutation.start_pos[0]}\n  - {old}\n  + {new}", flush=True)
-        os.chdir(root)
     report(counts)
-    return 1 if living else 0
+    return 1 if any(count["lives"] for count in counts.values()) else 0
 
 
 def report(counts):
@@ -230,11 +228,14 @@ def report(counts):
 
 
 def main(argv=None, **where):
+    here = Path.cwd()
     try:
         return run(parse_args(argv), **where)
     except MutantsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    finally:
+        os.chdir(here)
 
 
 if __name__ == "__main__":
