@@ -39,6 +39,7 @@ class StreamServer(Closeable):
         self.engine = engine
         self.chunk_len = engine.chunk_len
         self._streams = [None] * engine.batch_size
+        self._idle = set()  # the running streams that have no chunk waiting: what the others wait for
         self._lock = threading.RLock()
 
     def open(self):
@@ -58,16 +59,11 @@ class StreamServer(Closeable):
         """The open streams."""
         return [stream for stream in self._streams if stream is not None]
 
-    @property
-    def _running(self):
-        """The open streams that no failed chunk has stopped."""
-        return [stream for stream in self.streams if not stream.broken]
-
     def step(self):
         """Converts the next chunk of every stream that has one waiting; returns how many had."""
         with self._lock:
             self._check_open()
-            streams = [stream for stream in self._running if stream._waiting]
+            streams = [stream for stream in self.streams if stream._waiting]
             if streams:
                 tag, samples, frames = zip(*(stream._take_chunk() for stream in streams), strict=True)
                 places = [stream._place for stream in streams]
@@ -90,8 +86,15 @@ class StreamServer(Closeable):
                 self.engine.close()
 
     def _step_when_due(self, stream):
-        while stream._waiting and (stream._has(2) or all(other._waiting for other in self._running)):
+        while stream._waiting and (stream._has(2) or not self._idle):
             self.step()
+
+    def _note(self, stream):
+        """Keeps account of whether the others wait for this stream."""
+        if stream._closed or stream.broken or stream._waiting:
+            self._idle.discard(stream)
+        else:
+            self._idle.add(stream)
 
     def _run(self, call, *arguments):
         """Calls the engine and gives the audio that it returns to its streams."""
@@ -101,6 +104,7 @@ class StreamServer(Closeable):
             # What the failed chunk left behind is unknown: all streams must start anew, and be told so.
             for stream in self.streams:
                 stream._broken = True
+                self._note(stream)
             self.engine.restart(slice(None))
             raise
         for tag, audio in finished:
@@ -129,6 +133,7 @@ class ServedStream(Closeable):
             if self._ending:
                 raise RuntimeError("the stream is finished; flush() or reset() starts it anew")
             self._pending = torch.cat((self._pending, samples))
+            self._server._note(self)
             self._server._step_when_due(self)
             return self._take_ready()
 
@@ -143,6 +148,7 @@ class ServedStream(Closeable):
         with self._server._lock:
             self._check_usable()
             self._ending = True
+            self._server._note(self)
 
     def flush(self):
         """Ends the stream: returns the audio still owed, in total as much as went in. The next push starts anew."""
@@ -164,6 +170,7 @@ class ServedStream(Closeable):
             self._ready = []
             self._ending = self._broken = False
             self._server.engine.restart([self._place])
+            self._server._note(self)
 
     def close(self):
         """Leaves the server; what is still owed is dropped. Every later call but close raises RuntimeError."""
@@ -172,6 +179,7 @@ class ServedStream(Closeable):
                 self._closed = True
                 self._run = self._pending = self._ready = None
                 self._server._streams[self._place] = None
+                self._server._note(self)
 
     @property
     def broken(self):
@@ -190,7 +198,7 @@ class ServedStream(Closeable):
     @property
     def _waiting(self):
         """Whether a chunk waits to be converted."""
-        return self._has(1) or (self._ending and len(self._pending) > 0)
+        return not self._broken and (self._has(1) or (self._ending and len(self._pending) > 0))
 
     def _take_chunk(self):
         """Takes the next chunk: (what the server needs to hand it back, its samples, how many frames it has)."""
@@ -199,6 +207,7 @@ class ServedStream(Closeable):
         samples = self._pending[: engine.chunk_len + engine.lookahead_len]
         samples = F.pad(samples, (0, engine.chunk_len + engine.lookahead_len - len(samples)))
         self._pending = self._pending[length:].clone()
+        self._server._note(self)
         return (self, self._run, length), samples, -(-length // engine.frame_len)
 
     def _take_ready(self):
