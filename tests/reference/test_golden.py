@@ -102,12 +102,15 @@ def test_every_other_option_offline(name):
 
 
 def test_there_are_golden_vectors_of_every_option():
-    """Every field of the configuration has two values at least, every choice all of its values."""
+    """Every one takes two values at least; the choices of the prenet's connections are all there."""
     values = {}
     for name in PUBLISHED + SMALL + OPTIONS:
         config = asdict(LLVCConfig.from_params(load_params(name)))
-        for field, value in (config | config.pop("convnet_config")).items():
-            values.setdefault(field, set()).add(value)
-    del values["label_len"]  # is 1
-    assert values["use_residual_blocks"] == values["convnet_prenet"] == values["lookahead"] == {True, False}
-    assert {"add", "multiply"} <= values["combine_residuals"]
+        prenet = config.pop("convnet_config")
+        for option, value in (config | {f"prenet's {option}": value for option, value in prenet.items()}).items():
+            values.setdefault(option, set()).add(value)
+    del values["label_len"]  # can only be 1
+    del values["prenet's dropout"]  # does nothing in eval mode
+    assert [option for option, taken in values.items() if len(taken) < 2] == []
+    for option in ("prenet's combine_residuals", "prenet's skip_connection"):
+        assert values[option] >= {None, "add", "multiply"}

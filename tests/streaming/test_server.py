@@ -179,6 +179,35 @@ def test_a_failed_chunk_is_told_to_all_streams_and_a_reset_starts_anew(engine, f
         b.close()
 
 
+def test_an_engine_that_failed_converts_nothing_before_all_its_streams_start_anew(engine):
+    """Those of free places and of streams that are still stopped among them."""
+
+    class Strict(failing(engine)):
+        stale = frozenset()
+
+        def restart(self, streams):
+            self.stale -= set(range(self.batch_size)[streams] if isinstance(streams, slice) else streams)
+            super().restart(streams)
+
+        def _submit(self, *arguments):
+            assert not self.stale
+            super()._submit(*arguments)
+
+        def _abandon(self):
+            self.stale = frozenset(range(self.batch_size))
+            super()._abandon()
+
+    with StreamServer(Strict(GOLDEN.model, 1, 4)) as server:
+        a, _, c = server.open(), server.open(), server.open()
+        c.close()
+        server.engine.fault = OSError()
+        with pytest.raises(OSError):
+            a.push(SPEECH[:432])
+        server.engine.fault = None
+        d = server.open()
+        assert relative_error(torch.cat((d.push(SPEECH[:500]), d.flush())), offline(SPEECH[:500])) < TOLERANCE
+
+
 def test_nobody_waits_for_a_stream_that_a_failed_chunk_stopped(engine):
     with StreamServer(failing(engine)(GOLDEN.model, 1, 3)) as server:
         a, b = server.open(), server.open()

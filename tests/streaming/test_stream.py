@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from support.engines import ENGINES, delayed, failing, held_bytes
-from support.golden import PUBLISHED, SMALL, load_golden, relative_error
+from support.golden import PUBLISHED, SMALL, fill_by_rule, load_golden, relative_error
 
 from onnx_llvc.engine import OnnxEngine
 from reference.llvc import LLVC
@@ -186,6 +186,16 @@ def test_a_chunk_that_fails_while_it_is_waited_for(engine, end):
         s.reset()
         streamed = torch.cat((s.push(audio[:, 100:]), s.flush()), dim=1)
     assert relative_error(streamed, offline(model, audio[:, 100:])) < TOLERANCE
+
+
+@pytest.mark.parametrize("kernel_sizes", [[1] * 12, [3] * 5 + [1] + [2] * 6])
+def test_prenet_blocks_that_see_no_past(engine, kernel_sizes):
+    """They have no context, wherever in the chain they stand."""
+    params = GOLDEN["small"].params
+    prenet = params["convnet_config"] | {"kernel_sizes": kernel_sizes}
+    model = fill_by_rule(LLVC(**params | {"convnet_config": prenet}))
+    audio = speech("small", 2, 1000)
+    assert relative_error(stream(engine, model, audio, slices=300), offline(model, audio)) < TOLERANCE
 
 
 def test_flush_begins_anew(engine):
