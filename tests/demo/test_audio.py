@@ -5,13 +5,14 @@
 """Audio files: everything FFmpeg plays comes in right, what goes out is whole, bad files get one line."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from demo.audio import AudioError, check_writable, find_audio_files, read_audio, write_audio
+from demo.audio import AudioError, check_writable, find_audio_files, find_other_files, read_audio, write_audio
 from demo.files import FileError, replacing
 
 
@@ -115,6 +116,8 @@ def test_written_files_can_be_read(tmp_path, suffix):
         assert (info.samplerate, info.channels) == (16000, 1)
     if suffix in ("wav", "flac", "aiff"):
         assert info.subtype == "PCM_16"
+    if suffix in ("ogg", "opus"):
+        assert info.subtype == {"ogg": "VORBIS", "opus": "OPUS"}[suffix]
     assert abs(len(read_audio(path, 16000)) - 8000) <= 1000
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
@@ -159,3 +162,12 @@ def test_finding_files(tmp_path):
         (tmp_path / name).write_bytes(b"")
     found = [path.relative_to(tmp_path).as_posix() for path in find_audio_files(tmp_path)]
     assert found == ["b.wav", "sub/a.FLAC", "sub/deep/c.mp3"]
+
+
+def test_files_are_in_order_whatever_order_the_file_system_has(tmp_path, monkeypatch):
+    for name in ("a.wav", "b.wav", "c.wav", "a.txt", "b.txt"):
+        (tmp_path / name).write_bytes(b"")
+    paths = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(Path, "rglob", lambda *_: paths[::-1])
+    assert [path.name for path in find_audio_files(tmp_path)] == ["a.wav", "b.wav", "c.wav"]
+    assert [path.name for path in find_other_files(tmp_path)] == ["a.txt", "b.txt"]

@@ -344,6 +344,14 @@ def test_rates_too_low_for_speech(tmp_path, rate):
         read_audio(path, 16000)
 
 
+def test_a_rate_of_which_nothing_would_be_left(tmp_path):
+    """Beyond 2000 samples for one at the network's rate, twice over: 64 MHz."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(speech(), rate=100_000_000))
+    with pytest.raises(AudioError, match="a.wav: a rate of 100000000 Hz is too high"):
+        read_audio(path, 16000)
+
+
 def test_speech_in_the_centre_keeps_its_level(tmp_path):
     samples = np.zeros((16000, 6), dtype=np.float32)
     samples[:, 2] = speech()

@@ -6,6 +6,7 @@
 
 import errno
 import io
+import os
 import struct
 from pathlib import Path
 
@@ -55,6 +56,17 @@ def test_m4a_is_exact_to_the_sample(tmp_path, rate, length):
     assert reader.rate == rate and samples.shape == (1, length) and reader.damage is None
     if length > 5000:  # at its place, not an encoder's delay behind
         assert np.corrcoef(samples[0, 2000:10000], tone[0, 2000:10000])[0, 1] > 0.999
+
+
+def test_raw_samples_are_clipped(tmp_path):
+    """Also those of a type that could hold more."""
+    reading, writing = os.pipe()
+    with open_output(f"/dev/fd/{writing}", 16000, raw="f32") as writer:
+        writer.write(np.array([[0.25, 1.5, -2.0, -0.25]], np.float32))
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        assert np.frombuffer(pipe.read(), "<f4").tolist() == [0.25, 1.0, -1.0, -0.25]
+    assert writer.clipped == 2
 
 
 def test_what_m4a_cannot_hold(tmp_path):
