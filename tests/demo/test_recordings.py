@@ -142,6 +142,13 @@ def test_a_riff_size_that_is_off_is_no_damage(tmp_path):
     assert len(read_whole(tmp_path / "a.wav", wav(samples, riff_size=2 * len(samples) + 44), False)) == 16000
 
 
+def test_a_rate_of_bytes_that_is_off_is_no_damage(tmp_path):
+    """Of a data chunk that is all there: what it says of its seconds does not count."""
+    content = bytearray(wav(speech()))
+    content[28:32] = struct.pack("<I", 16000)  # half of what it is
+    assert len(read_whole(tmp_path / "a.wav", bytes(content), False)) == 16000
+
+
 @pytest.mark.parametrize("piped", [False, True])
 def test_a_data_chunk_that_promises_more_is_damage(tmp_path, piped):
     samples = speech(0.5)
