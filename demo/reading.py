@@ -187,8 +187,6 @@ class AudioReader:
             self._stream = stream = self._container.streams.best("audio")
         except av.error.FFmpegError as error:
             raise AudioError(f"{self.name}: not an audio file that can be read ({_reason(error)})") from None
-        except (ValueError, OverflowError) as error:
-            raise AudioError(f"{self.name}: not an audio file that can be read ({one_line(error)})") from None
         if stream is None or stream.codec_context is None:
             what = "holds no sound" if self._container.streams else "not an audio file that can be read"
             raise AudioError(f"{self.name}: {what}")
