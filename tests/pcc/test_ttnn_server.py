@@ -6,6 +6,7 @@
 
 import pytest
 import torch
+import ttnn
 from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
 from support.server_scenario import run_scenario
 
@@ -86,6 +87,29 @@ def test_the_demo_converts_signals_as_streams(device, mode, make_network):
         with torch.no_grad():
             assert pcc(value, model(samples[None, None])[0, 0]) >= NETWORK_PCC
     assert figures["streams"] == 2 and figures["preparation"]["warm_up_s"] > 0
+
+
+@on_device
+@pytest.mark.parametrize("mode", MODES)
+def test_a_failed_chunk_leaves_none_under_way(device, mode, make_network, monkeypatch):
+    """Also where the streams start anew one by one, so that the next chunk is of another one alone."""
+    audio = speech("llvc", 2, 500)
+    with make_network(device, golden("llvc").model).serve(2, mode=mode) as server:
+        streams = [server.open(), server.open()]
+        with monkeypatch.context() as patch:
+
+            def fail(*_, **__):
+                raise RuntimeError("the link went down")
+
+            patch.setattr(ttnn, "to_torch", fail)
+            with pytest.raises(RuntimeError, match="link went down"):
+                for stream, samples in zip(streams, audio, strict=True):
+                    stream.push(samples)
+        for stream, samples in reversed(list(zip(streams, audio, strict=True))):
+            stream.reset()
+            value = torch.cat((stream.push(samples), stream.flush()))
+            with torch.no_grad():
+                assert pcc(value, golden("llvc").model(samples[None, None])[0, 0]) >= NETWORK_PCC
 
 
 @on_device
