@@ -89,6 +89,18 @@ def test_it_waits_for_a_late_stream_a_chunk_at_most(engine):
         assert server.step() == 0
 
 
+def test_nobody_waits_for_a_stream_that_finished_or_left(engine):
+    with serve(engine, 2) as server:
+        a, b = server.open(), server.open()
+        b.push(SPEECH[:50])
+        b.finish()
+        assert len(a.push(SPEECH[:224])) == 208 and len(b.read()) == 50
+        b.reset()
+        assert len(a.push(SPEECH[:208])) == 0  # b goes on
+        b.close()
+        assert len(a.push(SPEECH[:1])) == 208
+
+
 def test_streams_that_finish_together_end_in_one_step(engine):
     with serve(engine, 3) as server:
         streams = [server.open() for _ in range(3)]
