@@ -91,7 +91,7 @@ class StreamServer(Closeable):
 
     def _note(self, stream):
         """Keeps account of whether the others wait for this stream."""
-        if stream._closed or stream.broken or stream._waiting:
+        if stream._closed or stream.broken or stream._ending or stream._waiting:
             self._idle.discard(stream)
         else:
             self._idle.add(stream)

@@ -95,6 +95,7 @@ def test_nobody_waits_for_a_stream_that_finished_or_left(engine):
         b.push(SPEECH[:50])
         b.finish()
         assert len(a.push(SPEECH[:224])) == 208 and len(b.read()) == 50
+        assert len(a.push(SPEECH[:208])) == 208  # b has nothing left
         b.reset()
         assert len(a.push(SPEECH[:208])) == 0  # b goes on
         b.close()
