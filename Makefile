@@ -12,7 +12,7 @@ demo: .venv/.demo ## converts test_wavs/example.wav
 	$(PYTHON_IN_VENV) demo.py
 
 test: setup lint ## all tests that need no card
-	OMP_NUM_THREADS=1 $(PYTHON_IN_VENV) -m pytest -q -n auto --maxprocesses 4 --dist loadfile tests
+	OMP_NUM_THREADS=1 $(PYTHON_IN_VENV) -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder tests
 
 lint: setup
 	$(PYTHON_IN_VENV) -m ruff check .

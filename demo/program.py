@@ -4,9 +4,9 @@
 
 """What every program's main shares: how options are refused, and how errors end it."""
 
-import _thread
 import argparse
 import os
+import signal
 import sys
 import threading
 from contextlib import contextmanager
@@ -85,7 +85,9 @@ def _insisting_on_interrupts():
 
     def ignored(unraisable):
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            threading.Timer(AGAIN_S, _thread.interrupt_main).start()  # at once it would come in here
+            main_thread = threading.main_thread().ident
+            # At once it would come in here.
+            threading.Timer(AGAIN_S, signal.pthread_kill, (main_thread, signal.SIGINT)).start()
         else:
             hooks[1](unraisable)
 

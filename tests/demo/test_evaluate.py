@@ -36,6 +36,7 @@ from demo.evaluate import (  # noqa: E402
     read_utterances,
     reference_text,
 )
+from demo.judges import SpeakerEncoder  # noqa: E402
 from reference.streaming import LLVCEngine  # noqa: E402
 
 FAILED = 1
@@ -135,22 +136,6 @@ def test_reference_texts_in_any_encoding(tmp_path, encoding):
     assert reference_text(tmp_path / "1-2-0000.flac") == "GUTEN TAG"
 
 
-def test_one_silent_file_does_not_end_it(folders, tmp_path, capsys):
-    """It is left out and named, among the inputs and among the targets."""
-    for name in ("in", "target"):
-        shutil.copytree(folders / name, tmp_path / name)
-        soundfile.write(tmp_path / name / "silent.wav", torch.zeros(16000).numpy(), 16000)
-    argv = options(tmp_path, tmp_path / "out", "--chunk_factors", "--seconds", "2")
-    assert main(argv) in (MET, MISSED)
-    out, err = capsys.readouterr()
-    assert "not judged: silent.wav: " in err and "not judged: target silent.wav: " in err
-    figures = json.loads((tmp_path / "out" / "figures.json").read_text())
-    assert [line for line in out.splitlines() if line.startswith("missed: ")] == [
-        f"missed: {line}" for line in figures["missed"]
-    ]
-    assert [row["utterance"] for row in figures["modes"][0]["utterances"]] == ["a.wav", "b.wav"]
-
-
 class Noisy(LLVCEngine):
     def _collect(self):
         audio = super()._collect()
@@ -225,6 +210,38 @@ class Opinion:
 
 
 JUDGES = SimpleNamespace(encoder=Voices(), recogniser=Words(), listener=Opinion())
+
+
+@pytest.fixture
+def deaf(monkeypatch):
+    """Judges of whom only the first, of voices, is the real one."""
+    deaf = SimpleNamespace(encoder=SpeakerEncoder(), recogniser=JUDGES.recogniser, listener=JUDGES.listener)
+    monkeypatch.setattr("demo.evaluate.open_judges", lambda recogniser: deaf)
+
+
+def test_one_silent_file_does_not_end_it(folders, tmp_path, capsys, deaf):
+    """It is left out and named, among the inputs and among the targets."""
+    for name in ("in", "target"):
+        shutil.copytree(folders / name, tmp_path / name)
+        soundfile.write(tmp_path / name / "silent.wav", torch.zeros(16000).numpy(), 16000)
+    argv = options(tmp_path, tmp_path / "out", "--chunk_factors", "--seconds", "2")
+    assert main(argv) in (MET, MISSED)
+    out, err = capsys.readouterr()
+    assert "not judged: silent.wav: " in err and "not judged: target silent.wav: " in err
+    figures = json.loads((tmp_path / "out" / "figures.json").read_text())
+    assert [line for line in out.splitlines() if line.startswith("missed: ")] == [
+        f"missed: {line}" for line in figures["missed"]
+    ]
+    assert [row["utterance"] for row in figures["modes"][0]["utterances"]] == ["a.wav", "b.wav"]
+
+
+def test_targets_that_are_met(folders, report, tmp_path, deaf):
+    """The bundled voice is nearer to what it said itself than to the sources."""
+    (tmp_path / "said").mkdir()
+    for path in (report[1] / "audio").glob("*_converted.wav"):
+        shutil.copy(path, tmp_path / "said")
+    argv = options(folders, tmp_path / "out", "--chunk_factors", "--max_wer", "1000")
+    assert main([*argv, "--target", str(tmp_path / "said")]) == MET
 
 
 @pytest.mark.parametrize(
@@ -371,15 +388,6 @@ def test_another_sample_rate(folders, tmp_path, capsys):
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert main(options(folders, tmp_path / "out", "--config", str(tmp_path / "config.json"))) == FAILED
     assert "take 16000 Hz, not 8000" in capsys.readouterr().err
-
-
-def test_targets_that_are_met(folders, report, tmp_path):
-    """The bundled voice is nearer to what it said itself than to the sources."""
-    (tmp_path / "said").mkdir()
-    for path in (report[1] / "audio").glob("*_converted.wav"):
-        shutil.copy(path, tmp_path / "said")
-    argv = options(folders, tmp_path / "out", "--chunk_factors", "--max_wer", "1000")
-    assert main([*argv, "--target", str(tmp_path / "said")]) == MET
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +54,10 @@ def test_codes(capsys):
 
 
 def test_an_interrupt_lost_in_a_callback_comes_again(capsys):
+    """Also to a program that waits for something by then."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    readable, writable = os.pipe()
+    rescue = threading.Timer(60, os.write, (writable, b"x"))
 
     class Callback:
         def __del__(self):  # whatever is raised in here is ignored, as in a library's callback
@@ -62,12 +65,14 @@ def test_an_interrupt_lost_in_a_callback_comes_again(capsys):
 
     def program():
         Callback()
-        time.sleep(20)
+        rescue.start()
+        os.read(readable, 1)
 
     try:
-        assert exit_code(program) == 130
+        assert exit_code(program) == 130 and rescue.is_alive()
     finally:
         signal.signal(signal.SIGINT, before)
+        rescue.cancel()
     assert capsys.readouterr().err == "interrupted\n"
 
 

@@ -30,7 +30,7 @@ CASES = [
     (2, 5, "latency", True),
     (2, 5, "latency", False),
     (4, 8, "throughput", True),
-    (1, 64, "throughput", True),
+    (1, 20, "throughput", True),  # the fused kernels take turns; the stock ones have their state in DRAM
 ]
 
 
