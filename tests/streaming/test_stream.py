@@ -188,12 +188,15 @@ def test_a_chunk_that_fails_while_it_is_waited_for(engine, end):
     assert relative_error(streamed, offline(model, audio[:, 100:])) < TOLERANCE
 
 
-@pytest.mark.parametrize("kernel_sizes", [[1] * 12, [3] * 5 + [1] + [2] * 6])
-def test_prenet_blocks_that_see_no_past(engine, kernel_sizes):
-    """They have no context, wherever in the chain they stand."""
+@pytest.mark.parametrize(
+    "kernel_sizes, out_channels",
+    [([1] * 12, [1] * 12), ([3] * 5 + [1] + [2] * 6, [1] * 12), ([1, 3, 1], [2, 3, 1])],
+)
+def test_prenet_blocks_that_see_no_past(engine, kernel_sizes, out_channels):
+    """They have no context, wherever in the chain they stand and however many channels they take."""
     params = GOLDEN["small"].params
-    prenet = params["convnet_config"] | {"kernel_sizes": kernel_sizes}
-    model = fill_by_rule(LLVC(**params | {"convnet_config": prenet}))
+    prenet = {"kernel_sizes": kernel_sizes, "out_channels": out_channels, "dilations": [1] * len(kernel_sizes)}
+    model = fill_by_rule(LLVC(**params | {"convnet_config": params["convnet_config"] | prenet}))
     audio = speech("small", 2, 1000)
     assert relative_error(stream(engine, model, audio, slices=300), offline(model, audio)) < TOLERANCE
 
