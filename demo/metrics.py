@@ -23,8 +23,8 @@ def frame_pcc(y, reference, frame_len):
     """
     frames = [x[: len(x) // frame_len * frame_len].double().unflatten(0, (-1, frame_len)) for x in (y, reference)]
     power = frames[1].square().mean(1)
-    voiced = (power > power.max() * 10 ** (GATE_DB / 10)) if len(power) else power > 0
-    return _pcc(*frames), voiced
+    loudest = power.sort().values[-1:]  # without frames there is none
+    return _pcc(*frames), power > loudest * 10 ** (GATE_DB / 10)
 
 
 def token_accuracy(y, reference, frame_len):

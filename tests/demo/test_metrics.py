@@ -94,6 +94,18 @@ def test_the_gate(level_db, voiced):
     assert metrics.token_accuracy(y, reference, L) == (50 if voiced else 100)
 
 
+def test_an_incomplete_last_frame_is_left_out():
+    reference = ALTERNATING.repeat(3)[: 2 * L + 5]
+    y = reference.clone()
+    y[2 * L :] = 9.0
+    correlation, voiced = metrics.frame_pcc(y, reference, L)
+    assert correlation.tolist() == pytest.approx([1, 1]) and voiced.tolist() == [True, True]
+
+
+def test_the_largest_error_by_hand():
+    assert metrics.max_error(torch.tensor([0.5, -0.25]), torch.tensor([0.75, 0.5])) == 0.75
+
+
 @pytest.mark.parametrize("correlation, percent", [(0.91, 100), (0.89, 0)])
 def test_what_counts_as_the_same_token(correlation, percent):
     y = correlation * ALTERNATING + (1 - correlation**2) ** 0.5 * IN_PAIRS
