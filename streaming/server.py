@@ -204,8 +204,8 @@ class ServedStream(Closeable):
         """Takes the next chunk: (what the server needs to hand it back, its samples, how many frames it has)."""
         engine = self._server.engine
         length = min(engine.chunk_len, len(self._pending))
-        samples = self._pending[: engine.chunk_len + engine.lookahead_len]
-        samples = F.pad(samples, (0, engine.chunk_len + engine.lookahead_len - len(samples)))
+        window = engine.chunk_len + engine.lookahead_len
+        samples = F.pad(self._pending, (0, window - len(self._pending)))  # or cut to it
         self._pending = self._pending[length:].clone()
         self._server._note(self)
         return (self, self._run, length), samples, -(-length // engine.frame_len)
