@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 import ttnn
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
 from support.blocks import (
     NETWORK_PCC,
     allocated,
@@ -20,6 +22,7 @@ from support.blocks import (
     pcc,
     speech,
 )
+from support.configurations import networks
 from support.golden import OPTIONS, SMALL, fill_by_rule
 
 from reference.checkpoint import CheckpointError
@@ -249,6 +252,20 @@ def test_other_sizes(device, sizes, rung):
     audio = speech("llvc", 2, 5 * model.config.chunk_len // 2 + 41)
     value = streamed(TtLLVC.from_reference(device, model, "stock"), audio, 2, slices=1000)
     assert pcc(value, offline(model, audio)) >= NETWORK_PCC
+
+
+@on_device
+@given(model=networks(), chunk_factor=st.integers(1, 2), batch_size=st.integers(1, 3))
+@settings(max_examples=10, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_network(device, rung, model, chunk_factor, batch_size):
+    if rung == "simulator":
+        pytest.skip("takes hours there")
+    audio = speech("llvc", batch_size, min(2 * chunk_factor * model.config.chunk_len + 77, 3000))
+    expected = offline(model, audio)
+    assume(expected.abs().amax(dim=1).min() > 1e-6)  # prenets that multiply leave nothing of some
+    value = streamed(TtLLVC.from_reference(device, model, "stock"), audio, chunk_factor, slices=1000)
+    for b in range(batch_size):
+        assert pcc(value[b], expected[b]) >= NETWORK_PCC
 
 
 @on_device

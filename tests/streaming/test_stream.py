@@ -9,8 +9,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.configurations import networks
 from support.engines import ENGINES, delayed, failing, held_bytes
 from support.golden import PUBLISHED, SMALL, fill_by_rule, load_golden, relative_error
 
@@ -199,6 +200,15 @@ def test_prenet_blocks_that_see_no_past(engine, kernel_sizes, out_channels):
     model = fill_by_rule(LLVC(**params | {"convnet_config": params["convnet_config"] | prenet}))
     audio = speech("small", 2, 1000)
     assert relative_error(stream(engine, model, audio, slices=300), offline(model, audio)) < TOLERANCE
+
+
+@given(model=networks(), chunk_factor=st.integers(1, 3), batch_size=st.integers(1, 3))
+@settings(max_examples=30)
+def test_any_network(engine, model, chunk_factor, batch_size):
+    """Its weights make some of them amplify rounding; what is wrong by a sample is wrong altogether."""
+    audio = speech("llvc", batch_size, min(2 * chunk_factor * model.config.chunk_len + 77, 3000))
+    value = stream(engine, model, audio, 333, chunk_factor)
+    assert relative_error(value, offline(model, audio)) < 1e-4
 
 
 def test_flush_begins_anew(engine):
