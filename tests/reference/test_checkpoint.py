@@ -7,6 +7,7 @@
 import io
 import os
 import pickle
+import re
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -146,6 +147,13 @@ def test_where_other_programs_keep_the_weights(tmp_path, small, weights, key, pr
     torch.save(weights if key is None else {"epoch": 3, key: OrderedDict(weights)}, tmp_path / "G.pth")
     model = load_model(tmp_path / "G.pth", small.config)
     assert torch.equal(model.state_dict()[TENSOR], weights[prefix + TENSOR])
+
+
+def test_a_prefix_of_some_names_is_a_part_of_them(tmp_path, small, weights):
+    weights["module." + TENSOR] = weights.pop(TENSOR)
+    torch.save({"model": weights}, tmp_path / "G.pth")
+    with pytest.raises(CheckpointError, match=re.escape("module." + TENSOR)):
+        load_model(tmp_path / "G.pth", small.config)
 
 
 @pytest.mark.parametrize("zipped", [True, False])

@@ -10,11 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.golden import load_params
 
 from reference.config import ConfigError, LLVCConfig, load_config
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 PUBLISHED = json.loads((EXPERIMENTS / "llvc" / "config.json").read_text())
+
+
+def test_defaults():
+    """They are those of the published network's class, which the golden vectors of readme_defaults were made with."""
+    params = load_params("readme_defaults")
+    assert LLVCConfig(convnet_config=params["convnet_config"]) == LLVCConfig.from_params(params)
 
 
 @pytest.mark.parametrize("name, prenet", [("llvc", True), ("llvc_nc", False)])
@@ -97,7 +104,7 @@ def test_lengths_in_samples():
         ({"out_channels": [], "kernel_sizes": [], "dilations": []}, "one entry per prenet block"),
         ({"dilations": [0] * 12}, "dilations must be a list of integers from 1"),
         ({"kernel_sizes": 3}, "kernel_sizes must be a list"),
-        ({"out_channels": [1] * 11 + [2]}, "last of out_channels must be 1"),
+        ({"out_channels": [1] * 10 + [3, 2]}, r"last of out_channels must be 1 \(audio\), not 2"),
         ({"dropout": -0.1}, "dropout must be a probability"),
         ({"dropout": False}, "dropout must be a probability"),
         ({"dilations": [1] * 8193}, "dilations must be a list of integers from 1"),
