@@ -81,7 +81,7 @@ class CachedConvNet(nn.Module):
             unused = past.shape[1] - x.shape[1]
             block_in = torch.cat((past[:, : x.shape[1]], x), dim=-1)
             kept = block_in[..., x.shape[-1] :]
-            next_ctx.append(torch.cat((kept, torch.zeros_like(past[:, :unused])), dim=1))
+            next_ctx.append(torch.cat((kept, torch.zeros_like(past[:, :unused])), dim=1) if unused else kept)
             y = block(block_in)
             if self.combine_residuals == "add":
                 x = x + y
