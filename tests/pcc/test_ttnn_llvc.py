@@ -255,6 +255,7 @@ def test_other_sizes(device, sizes, rung):
 
 
 @on_device
+@pytest.mark.timeout(900)  # a card compiles the kernels of ten networks
 @given(model=networks(), chunk_factor=st.integers(1, 2), batch_size=st.integers(1, 3))
 @settings(max_examples=10, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_network(device, rung, model, chunk_factor, batch_size):
