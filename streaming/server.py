@@ -170,7 +170,7 @@ class ServedStream(Closeable):
             self._ready = []
             self._ending = self._broken = False
             self._server.engine.restart([self._place])
-            self._server._note(self)
+            self._server._note(self)  # last: where the restart fails, nobody waits for this stream
 
     def close(self):
         """Leaves the server; what is still owed is dropped. Every later call but close raises RuntimeError."""
