@@ -45,9 +45,7 @@ class History:
 
 def past_samples(config):
     """Samples before a chunk that its frames depend on: the prenet's receptive field, and one lookahead."""
-    prenet = config.convnet_config
-    contexts = zip(prenet.kernel_sizes, prenet.dilations, strict=True) if prenet.convnet_prenet else ()
-    return sum((kernel - 1) * dilation for kernel, dilation in contexts) + config.lookahead_len
+    return sum(config.convnet_config.contexts) + config.lookahead_len
 
 
 def histories(config):

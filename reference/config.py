@@ -107,6 +107,12 @@ class ConvNetConfig:
         if self.convnet_prenet:
             self._check_blocks()
 
+    @property
+    def contexts(self):
+        """Samples that each block looks back; none without a prenet."""
+        blocks = zip(self.kernel_sizes, self.dilations, strict=True) if self.convnet_prenet else ()
+        return [(kernel_size - 1) * dilation for kernel_size, dilation in blocks]
+
     def _check_blocks(self):
         lengths = {len(self.out_channels), len(self.kernel_sizes), len(self.dilations)}
         _require(

@@ -17,7 +17,6 @@ class ResidualBlock(nn.Module):
         self.filter = nn.Conv1d(in_channels, out_channels, kernel_size, dilation=dilation)
         self.gate = nn.Conv1d(in_channels, out_channels, kernel_size, dilation=dilation)
         self.dropout = nn.Dropout1d(dropout)
-        self.context = (kernel_size - 1) * dilation
 
     def forward(self, x):
         """x [B, C_in, context + T] -> [B, C_out, T]; channels that x lacks or has too many are zeros or dropped."""
@@ -26,7 +25,7 @@ class ResidualBlock(nn.Module):
         bias = torch.cat((self.filter.bias, self.gate.bias))
         filtered, gate = F.conv1d(x, weight, bias, dilation=self.filter.dilation).chunk(2, dim=1)
         residual = torch.tanh(filtered) * torch.sigmoid(gate)
-        x = x[..., self.context :]
+        x = x[..., x.shape[-1] - residual.shape[-1] :]
         if x.shape[1] != residual.shape[1]:
             x = F.pad(x, (0, 0, 0, residual.shape[1] - x.shape[1]))
         return self.dropout(x + residual)
@@ -43,7 +42,6 @@ class CausalConvBlock(nn.Module):
             nn.Dropout1d(dropout),
             nn.LeakyReLU(),
         )
-        self.context = (kernel_size - 1) * dilation
 
     def forward(self, x):
         """x [B, C_in, context + T] -> [B, C_out, T]."""
@@ -68,7 +66,7 @@ class CachedConvNet(nn.Module):
                 strict=True,
             )
         )
-        self.contexts = [block.context for block in self.down_convs]
+        self.contexts = config.contexts
 
     def init_ctx_buf(self, batch_size, device=None):
         """The zero context at the start of a stream: [B, max(out_channels), sum of the blocks' contexts]."""

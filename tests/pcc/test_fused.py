@@ -107,6 +107,28 @@ def test_prenets_that_look_further_back(device, measure, prenet):
 
 
 @on_device
+@pytest.mark.parametrize("columns", range(1, 9))
+def test_every_width_of_the_decoder(device, measure, columns, rung):
+    """Those that do not divide the cores of a group are what the published networks have not."""
+    if rung == "simulator" and columns in (1, 2, 4, 8):
+        pytest.skip("other tests have these widths, and kernels take a while to compile there")
+    dim = 32 * columns
+    model = fill_by_rule(LLVC(**{**golden("small").params, "enc_dim": dim, "dec_dim": dim, "num_dec_layers": 2}))
+    audio = speech("llvc", 2, 2 * CHUNK + 100)
+    value, expected = run(fused(device, model), audio), offline(model, audio)
+    measure("network", (f"decoder of {dim}", 1, 2), list(value), list(expected), FUSED_PCC)
+
+
+@on_device
+def test_frames_behind_the_end_of_a_stream(device):
+    """They are zeros in the first decoder layer's windows only: the next one sees what it has made of them."""
+    model = fill_by_rule(LLVC(**{**golden("small").params, "num_dec_layers": 3})).eval()
+    audio = speech("llvc", 1, CHUNK + 50)
+    value, expected = run(fused(device, model), audio), offline(model, audio)
+    assert pcc(value[:, CHUNK:], expected[:, CHUNK:]) >= WINDOW_PCC
+
+
+@on_device
 def test_a_thousand_chunks(device, measure, rung):
     """Thirteen seconds of speech in the bundled voice, as one stream."""
     if rung == "mock":

@@ -22,12 +22,13 @@ from support.blocks import (
     pcc,
     speech,
 )
-from support.configurations import networks
+from support.configurations import networks, networks_for_fused_kernels
 from support.golden import OPTIONS, SMALL, fill_by_rule
 
 from reference.checkpoint import CheckpointError
 from reference.llvc import LLVC
 from reference.streaming import LLVCStream
+from tt.fused.network import why_not
 from ttnn_llvc import DeviceMemoryError, TtLLVC, UnsupportedOption
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,17 +255,22 @@ def test_other_sizes(device, sizes, rung):
     assert pcc(value, offline(model, audio)) >= NETWORK_PCC
 
 
+NETWORKS = {"stock": networks(), "fused": networks_for_fused_kernels()}
+
+
 @on_device
 @pytest.mark.timeout(900)  # a card compiles the kernels of ten networks
-@given(model=networks(), chunk_factor=st.integers(1, 2), batch_size=st.integers(1, 3))
+@given(data=st.data(), chunk_factor=st.integers(1, 2), batch_size=st.integers(1, 3))
 @settings(max_examples=10, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_network(device, rung, model, chunk_factor, batch_size):
+def test_any_network(device, rung, make_network, kernels, data, chunk_factor, batch_size):
     if rung == "simulator":
         pytest.skip("takes hours there")
+    model = data.draw(NETWORKS[kernels])
+    assume(kernels == "stock" or why_not(device, model.config) is None)  # some have more weights than a core can hold
     audio = speech("llvc", batch_size, min(2 * chunk_factor * model.config.chunk_len + 77, 3000))
     expected = offline(model, audio)
     assume(expected.abs().amax(dim=1).min() > 1e-6)  # prenets that multiply leave nothing of some
-    value = streamed(TtLLVC.from_reference(device, model, "stock"), audio, chunk_factor, slices=1000)
+    value = streamed(make_network(device, model), audio, chunk_factor, slices=1000)
     for b in range(batch_size):
         assert pcc(value[b], expected[b]) >= NETWORK_PCC
 

@@ -14,12 +14,12 @@ CONNECTIONS = st.sampled_from([None, "none", "add", "multiply"])
 
 
 @st.composite
-def prenets(draw):
+def prenets(draw, most_channels=4):
     """A convnet_config."""
     count = draw(st.integers(0, 6))
     combine = draw(CONNECTIONS)
     # Only one channel can be combined with another block's.
-    channels = st.just(1) if combine in ("add", "multiply") else st.integers(1, 4)
+    channels = st.just(1) if combine in ("add", "multiply") else st.integers(1, most_channels)
     return {
         "convnet_prenet": count > 0,
         "out_channels": [draw(channels) for _ in range(count - 1)] + [1] * (count > 0),
@@ -51,5 +51,29 @@ def networks(draw):
             proj=proj,
             lookahead=draw(st.booleans()),
             convnet_config=draw(prenets()),
+        )
+    )
+
+
+@st.composite
+def networks_for_fused_kernels(draw):
+    """The same, of the sizes that the fused kernels take (tt.fused.layout.wrong_shape)."""
+    dec_dim = 32 * draw(st.integers(1, 8))
+    chunk = draw(st.integers(1, 16))
+    return fill_by_rule(
+        LLVC(
+            L=16,
+            enc_dim=dec_dim * draw(st.integers(1, 512 // dec_dim)),
+            num_enc_layers=draw(st.integers(1, 8)),
+            dec_dim=dec_dim,
+            dec_buf_len=draw(st.integers(1, 32 - chunk)),
+            num_dec_layers=draw(st.integers(1, 2)),
+            dec_chunk_size=chunk,
+            out_buf_len=draw(st.integers(1, 8)),
+            use_pos_enc=draw(st.booleans()),
+            skip_connection=draw(st.booleans()),
+            proj=True,
+            lookahead=draw(st.booleans()),
+            convnet_config=draw(prenets(most_channels=1)),
         )
     )

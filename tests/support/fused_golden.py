@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.weak import WeakIdKeyDictionary
 
-from tt.fused.layout import KERNELS, header_constants
+from tt.fused.layout import GRID_WIDTH, KERNELS, header_constants
 from tt.fused.program import SHARED
 
 TILE, FACE = 32, 16
@@ -44,6 +44,7 @@ class Group:
     n: dict
     constants: torch.Tensor
     exact: torch.Tensor
+    columns: list  # of what is dec_dim wide, core by core
     biases: list
 
     def linear(self, tiles, at):
@@ -191,7 +192,7 @@ def decode(group, e, stream):
     """Encoder output -> decoder output, both [cores, 32, 32]."""
     n, constants = group.n, group.constants
     frames, past, past_row, width = n["FRAMES"], n["PAST"], n["PAST_ROW"], n["DEC_COLUMNS"] * TILE
-    half, column = n["CORES"] // 2, torch.arange(n["CORES"]) % n["DEC_COLUMNS"]
+    half = n["CORES"] // 2
     x = bf16(F.relu(group.linear(gathered(e)[:, : n["ENC_COLUMNS"] * TILE], n["PROJECTION"])))
     memory_windows = None
     for i in range(n["DECODER_LAYERS"]):
@@ -199,7 +200,8 @@ def decode(group, e, stream):
         offset = n["STATE_WINDOWS"] + i * past * 64
         before = stream.past(offset, past)
         present = x[:, :frames].clone()
-        present[:, stream.frames :] = 0
+        if i == 0:
+            present[:, stream.frames :] = 0
         windows = torch.zeros_like(x)
         windows[:, :frames], windows[:, past_row : past_row + past] = present, before
         if memory_windows is None:
@@ -212,7 +214,7 @@ def decode(group, e, stream):
             stream.keep(offset, kept)
         windows = bf16(windows + constants[:, n["POSITIONS"] + min(i, 1)])
         target, memory = gathered(windows)[:, :width], gathered(windows[half:])[:, :width]
-        residual = windows[column]
+        residual = windows[group.columns]
 
         def attend(q, kv, kind, at=at):
             q = bf16(group.linear(q, at + n[f"{kind}_QUERY"]))
@@ -258,18 +260,19 @@ def fused_program(tensors, program):
     width = samples.shape[-1]
     pages, out = pages.reshape(-1, n["PAGE"]), samples.view(-1, width)
     for index in range(len(pages) // (per_group * n["WINDOWS"])):
-        where = (0, index * cores // 8)  # the group's first core
-        arguments = list(compute.runtime_args[where[0]][where[1]])
-        first_stream = list(exchange.runtime_args[where[0]][where[1]])[8]
-        _, _, state_stream, _, state_page, _ = state_kernel.runtime_args[where[0]][where[1]]
-        if first_stream != state_stream:
-            raise ValueError("the kernels of a group do not agree on its streams")
+        decoder_columns, *biases = zip(*_arguments(compute, index, cores), strict=True)
+        exchange_cores, *_, exchange_stream = zip(*_arguments(exchange, index, cores), strict=True)
+        state_cores, _, state_stream, _, state_page, _ = zip(*_arguments(state_kernel, index, cores), strict=True)
+        if exchange_cores != state_cores or state_cores != tuple(range(cores)):
+            raise ValueError("the cores of a group do not know their numbers")
+        first_stream, state_page = _same(exchange_stream + state_stream), _same(state_page)
         columns = slice(index * cores * TILE, (index + 1) * cores * TILE)
         group = Group(
             n,
             _tiles_of(constants, columns, cores),
             _tiles_of(exact, columns, cores),
-            [struct.unpack("<f", struct.pack("<I", word))[0] for word in arguments[1:]],
+            list(decoder_columns),
+            [struct.unpack("<f", struct.pack("<I", _same(words)))[0] for words in biases],
         )
         for place in range(per_group):
             values = _state_of(n, state, columns, state_page, place)
@@ -285,6 +288,19 @@ def fused_program(tensors, program):
                 stream.close()
             _state_of(n, state, columns, state_page, place, values)
     return [None, None, None, *(shared.get(name) for name in SHARED), None, state, samples]
+
+
+def _arguments(kernel, group, cores):
+    """A kernel's runtime arguments, core by core of a group."""
+    first = group * cores
+    return [list(kernel.runtime_args[i % GRID_WIDTH][i // GRID_WIDTH]) for i in range(first, first + cores)]
+
+
+def _same(values):
+    """What all cores of a group were told."""
+    if len(set(values)) != 1:
+        raise ValueError(f"the cores of a group do not agree: {values}")
+    return values[0]
 
 
 def _run_part(group, page, stream, lane, out):

@@ -81,12 +81,16 @@ class Layout:
         """Cores of a group."""
         return cores_of(self.config)
 
+    def decoder_column(self, core):
+        """The tile column that a core of a group works on of what is dec_dim wide."""
+        return core % (self.cores // 2) % (self.config.dec_dim // TILE)
+
     @cached_property
     def compile_time_args(self):
         """The named compile-time arguments of all kernels."""
         c = self.config
         prenet = c.convnet_config
-        contexts = contexts_of(c)
+        contexts = prenet.contexts
         row_columns = -(-(sum(contexts) + NEW) // TILE)
         return {
             "prenet_blocks": len(contexts),
@@ -114,14 +118,6 @@ class Layout:
     def numbers(self):
         """The constants of kernels/layout.h for this layout, by name."""
         return header_constants((KERNELS / "layout.h").read_text(), self.compile_time_args)
-
-
-def contexts_of(config):
-    """Samples that each block of the prenet looks back."""
-    prenet = config.convnet_config
-    if not prenet.convnet_prenet:
-        return []
-    return [(kernel_size - 1) * d for kernel_size, d in zip(prenet.kernel_sizes, prenet.dilations, strict=True)]
 
 
 def groups_on(grid, config):

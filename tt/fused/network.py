@@ -151,8 +151,8 @@ class FusedStreams:
         self._past[places] = samples[:, windows * window_len :][:, : self._past.shape[1]]
 
         width = n["PAGE"] - n["WORDS"]
-        missing = (windows - 1) * window_len + width - samples.shape[1]
-        samples = torch.nn.functional.pad(samples, (0, max(0, missing)))
+        missing = (windows - 1) * window_len + width - samples.shape[1]  # of whole rows of the prenet
+        samples = torch.nn.functional.pad(samples, (0, missing))
         words = torch.zeros(len(samples), windows, n["WORDS"], dtype=torch.int32)
         first = torch.arange(windows) * n["FRAMES"]
         words[..., n["WORD_FRAMES"]] = (frames[:, None] - first).clamp(0, n["FRAMES"])
@@ -160,7 +160,7 @@ class FusedStreams:
         self._starts[places] = 0
 
         pages = torch.zeros(self._slots, 1, windows, n["PAGE"])
-        pages[places, 0, :, :width] = samples.unfold(1, width, window_len)[:, :windows]
+        pages[places, 0, :, :width] = samples.unfold(1, width, window_len)
         pages[places, 0, :, width:] = words.view(torch.float32)
         return pages
 

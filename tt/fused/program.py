@@ -144,7 +144,7 @@ def make_program(layout, tensors, rows, samples, prenet_biases, clock_log=None):
         corners = [first.x, first.y, last.x, last.y]
         for i in range(layout.cores):
             core = ttnn.CoreCoord(i % GRID_WIDTH, group * rows_of_cores + i // GRID_WIDTH)
-            compute_args.append((core, [i % n["DEC_COLUMNS"], *biases]))
+            compute_args.append((core, [layout.decoder_column(i), *biases]))
             exchange_args.append((core, [i, *corners, counter, wave, samples.buffer_address(), first_stream]))
             page = first_stream * layout.cores
             state = tensors.state.buffer_address()

@@ -83,7 +83,7 @@ def prenet_biases(model):
 def _core_constants(model, layout, core):
     config, n = model.config, layout.numbers
     mask_gen, label = model.mask_gen, model.label_embedding().detach()
-    encoder_column, column = core % n["ENC_COLUMNS"], core % n["DEC_COLUMNS"]
+    encoder_column, column = core % n["ENC_COLUMNS"], layout.decoder_column(core)
     core_tiles = _Tiles(n["CONSTANT_TILES"])
     put, put_linear, put_norm = core_tiles.put, core_tiles.put_linear, core_tiles.put_norm
 
@@ -123,7 +123,8 @@ def _core_constants(model, layout, core):
         put(n["POSITIONS"], positions, _zeros() if is_target else positions)
 
     for i, layer in enumerate(mask_gen.decoder.tf_dec_layers):
-        _put_decoder_layer(core_tiles, n, n["DEC_LAYER"] + i * n["DEC_LAYER_TILES"], layer, config, core)
+        at = n["DEC_LAYER"] + i * n["DEC_LAYER_TILES"]
+        _put_decoder_layer(core_tiles, n, at, layer, config.dec_dim, core, column)
 
     unprojection = mask_gen.proj_d2e[0]
     weight = _part(dense_projection(unprojection), encoder_column)
@@ -136,9 +137,8 @@ def _core_constants(model, layout, core):
     return core_tiles.column()
 
 
-def _put_decoder_layer(core_tiles, n, at, layer, config, core):
-    dim, head_dim = config.dec_dim, config.dec_dim // NUM_HEADS
-    column, head = core % n["DEC_COLUMNS"], core % NUM_HEADS
+def _put_decoder_layer(core_tiles, n, at, layer, dim, core, column):
+    head_dim, head = dim // NUM_HEADS, core % NUM_HEADS
     mine = slice(head * head_dim, (head + 1) * head_dim)
     for kind, attention in (("SELF", layer.self_attn), ("CROSS", layer.multihead_attn)):
         weights, biases = attention.in_proj_weight.split(dim), attention.in_proj_bias.split(dim)

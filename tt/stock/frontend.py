@@ -44,8 +44,7 @@ class Row:
     def of(cls, model):
         """The row of a reference LLVC."""
         config = model.config
-        blocks = model.convnet_pre.down_convs if config.convnet_config.convnet_prenet else ()
-        field = sum(block.context for block in blocks)
+        field = sum(config.convnet_config.contexts)
         return cls(field, config.L + 2 * config.lookahead_len, max(1, -(-field // config.L)))
 
     @property

@@ -4,9 +4,10 @@
 
 // The numbers that the three kernels and the host agree on; tt/fused/layout.py reads them here.
 //
-// A stream is converted by a group of CORES cores. Core c holds tile column c of what is enc_dim wide, and works on
-// column c % DEC_COLUMNS of what is dec_dim wide, on head c % HEADS and so on: every core does all steps, where there
-// are fewer columns than cores some do the same work. No step branches on the core.
+// A stream is converted by a group of CORES cores. Core c holds tile column c % ENC_COLUMNS of what is enc_dim wide,
+// and works on column c % (CORES / 2) % DEC_COLUMNS of what is dec_dim wide (each half of the cores has all of them), on
+// head c % HEADS and so on: every core does all steps, where there are fewer columns than cores some do the same work.
+// No step branches on the core.
 
 #pragma once
 

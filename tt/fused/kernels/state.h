@@ -230,13 +230,14 @@ inline void keep_decoder_past(const Stream* streams, bool is_memory) {
                 });
             }
             cb_wait_front(PROJECTED, 1);
-            const uint32_t frames = stream.frames < FRAMES ? stream.frames : FRAMES;
+            // Of the first layer, frames behind the stream's end count as zeros; the others see what it makes of them.
+            const uint32_t frames = layer == 0 && stream.frames < FRAMES ? stream.frames : FRAMES;
             for (uint32_t half = 0; half < 2; half++) {
                 const uint32_t target = window + half * FACE_BYTES;
                 if (frames) {
                     noc_async_read(get_noc_addr(get_read_ptr(PROJECTED) + half * FACE_BYTES), target, frames * ROW_BYTES);
                 }
-                if (frames < FRAMES) {  // those behind the stream's end count as zeros
+                if (frames < FRAMES) {
                     copy_zeros(target + frames * ROW_BYTES, FRAMES - frames);
                 }
             }

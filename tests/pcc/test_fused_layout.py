@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which networks the fused kernels take, and how streams are spread over a chip, worked out by hand."""
+
+from types import SimpleNamespace
+
+import pytest
+from support.golden import load_params
+
+from reference.config import LLVCConfig
+from tt.fused.layout import Layout, cores_of, groups_on, wrong_shape
+
+GRID = SimpleNamespace(x=8, y=8)  # of an N150's worker cores
+
+
+def config(name="small", prenet=(), **changes):
+    params = load_params(name)
+    return LLVCConfig.from_params({**params, **changes, "convnet_config": {**params["convnet_config"], **dict(prenet)}})
+
+
+REFUSED = {
+    "L 8 (not 16)": dict(L=8),
+    "L 32 (not 16)": dict(L=32),
+    "dec_chunk_size 17 (more than 16)": dict(dec_chunk_size=17, dec_buf_len=15),
+    "dec_buf_len + dec_chunk_size 33 (more than 32)": dict(dec_chunk_size=16, dec_buf_len=17),
+    "out_buf_len 9 (more than 8)": dict(out_buf_len=9),
+    "enc_dim 48 (no multiple of 32 up to 512)": dict(enc_dim=48, dec_dim=16),
+    "enc_dim 544 (no multiple of 32 up to 512)": dict(enc_dim=544),
+    "dec_dim 16 (no multiple of 32 up to 256)": dict(dec_dim=16),
+    "dec_dim 288 (no multiple of 32 up to 256)": dict(enc_dim=288, dec_dim=288),
+    "proj: false": dict(enc_dim=32, dec_dim=32, proj=False),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_sizes_that_the_kernels_do_not_take(reason):
+    assert wrong_shape(config(**REFUSED[reason])) == reason
+
+
+def test_prenets_that_the_kernels_do_not_take():
+    assert wrong_shape(config(prenet={"out_channels": [2] + 11 * [1]})) == "a prenet of several channels"
+    assert wrong_shape(config(prenet={"convnet_prenet": False, "out_channels": [2] + 11 * [1]})) is None
+
+
+@pytest.mark.parametrize(
+    "largest",
+    [
+        dict(dec_chunk_size=16, dec_buf_len=16, out_buf_len=8),
+        dict(dec_chunk_size=1, dec_buf_len=31, out_buf_len=1),
+        dict(enc_dim=512, dec_dim=256),
+        dict(enc_dim=32, dec_dim=32),
+    ],
+    ids=str,
+)
+def test_the_limits_themselves_are_taken(largest):
+    assert wrong_shape(config(**largest)) is None
+
+
+@pytest.mark.parametrize(
+    "enc_dim, dec_dim, cores",
+    [(32, 32, 8), (256, 128, 8), (288, 32, 16), (512, 256, 16), (256, 256, 16), (160, 160, 16), (128, 128, 8)],
+)
+def test_cores_of_a_group(enc_dim, dec_dim, cores):
+    """One for each tile column of the encoder, head, and column of target and of memory; whole rows of eight."""
+    c = config(enc_dim=enc_dim, dec_dim=dec_dim)
+    assert cores_of(c) == Layout.of(c, 1, 1, GRID).cores == cores
+    assert [groups_on(SimpleNamespace(x=8, y=y), c) for y in (8, 7, 2)] == ([8, 7, 2] if cores == 8 else [4, 3, 1])
+
+
+@pytest.mark.parametrize(
+    "dec_dim, columns",
+    [
+        (32, [0, 0, 0, 0, 0, 0, 0, 0]),
+        (64, [0, 1, 0, 1, 0, 1, 0, 1]),
+        (96, [0, 1, 2, 0, 0, 1, 2, 0]),
+        (128, [0, 1, 2, 3, 0, 1, 2, 3]),
+        (160, [0, 1, 2, 3, 4, 0, 1, 2, 0, 1, 2, 3, 4, 0, 1, 2]),
+        (256, [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_each_half_of_the_cores_has_all_columns_of_the_decoder(dec_dim, columns):
+    layout = Layout.of(config(enc_dim=dec_dim, dec_dim=dec_dim), 1, 1, GRID)
+    assert [layout.decoder_column(core) for core in range(layout.cores)] == columns
+
+
+@pytest.mark.parametrize(
+    "name, batch_size, options, groups, lanes, rounds, slots",
+    [
+        ("llvc", 1, {}, 1, 1, 1, 1),
+        ("llvc", 3, {}, 3, 1, 1, 3),
+        ("llvc", 4, {}, 4, 1, 1, 4),
+        ("llvc", 5, {}, 3, 2, 1, 6),
+        ("llvc", 8, {}, 4, 2, 1, 8),
+        ("llvc", 9, {}, 3, 2, 2, 12),
+        ("llvc", 64, {}, 4, 2, 8, 64),
+        ("llvc", 8, {"lanes": 1}, 4, 1, 2, 8),
+        ("small", 8, {}, 8, 1, 1, 8),
+        ("small", 9, {}, 5, 2, 1, 10),
+    ],
+)
+def test_streams_on_groups_of_cores(name, batch_size, options, groups, lanes, rounds, slots):
+    layout = Layout.of(config(name), 3, batch_size, GRID, **options)
+    assert (layout.groups, layout.lanes, layout.rounds, layout.batch_size) == (groups, lanes, rounds, slots)
+    assert layout.windows == 3 and layout.streams_per_group * groups == slots
+
+
+def test_a_full_chip():
+    layout = Layout.full(config("llvc"), GRID)
+    assert (layout.windows, layout.batch_size, layout.groups, layout.lanes, layout.rounds) == (1, 4, 4, 1, 1)
+
+
+LLVC = {
+    "prenet_blocks": 12,
+    "prenet_gated": 1,
+    "prenet_combine": 0,
+    "prenet_skip": 1,
+    "prenet_columns": 1,  # 12 blocks look back 24 samples, a row has 8 of its own
+    "prenet_bands": 1,
+    "layers": 8,
+    "decoder_layers": 1,
+    "enc_columns": 16,
+    "dec_columns": 8,
+    "frames": 13,
+    "past": 13,
+    "overlap": 4,
+    "cores": 16,
+    "lanes": 2,
+    "rounds": 2,
+    "windows": 4,
+    "state_in_dram": 1,
+    "parts": 15,
+}
+
+
+def test_what_the_kernels_are_told():
+    assert Layout.of(config("llvc"), 4, 9, GRID, state_in_dram=True).compile_time_args == LLVC
+    blocks = Layout.of(config("llvc"), 4, 9, GRID, parts=("encoder", "synthesis")).compile_time_args
+    assert (blocks["parts"], blocks["state_in_dram"]) == (2 + 8, 0)
+
+
+@pytest.mark.parametrize(
+    "prenet, contexts, columns, bands, flags",
+    [
+        (dict(convnet_prenet=False), [], 1, 1, (1, 0, 1)),
+        (dict(kernel_sizes=[5, 9, 3], dilations=[4, 5, 1], combine_residuals="add"), [16, 40, 2], 3, 3, (1, 1, 1)),
+        (dict(kernel_sizes=[34], dilations=[1], use_residual_blocks=False), [33], 2, 2, (0, 0, 1)),
+        (dict(kernel_sizes=[25], dilations=[1], skip_connection="multiply"), [24], 1, 1, (1, 0, 2)),
+        (dict(kernel_sizes=[1, 33], dilations=[7, 1], combine_residuals="multiply"), [0, 32], 2, 2, (1, 2, 1)),
+        (dict(kernel_sizes=[18, 18], dilations=[1, 1], skip_connection="none"), [17, 17], 2, 2, (1, 0, 0)),
+    ],
+    ids=str,
+)
+def test_how_far_a_prenet_looks_back(prenet, contexts, columns, bands, flags):
+    """In samples, a block each; a tile holds 32, of which the last row's own are 8."""
+    c = config(prenet={"out_channels": [1] * len(prenet.get("kernel_sizes", range(12))), **prenet})
+    told = Layout.of(c, 1, 1, GRID).compile_time_args
+    assert c.convnet_config.contexts == contexts and told["prenet_blocks"] == len(contexts)
+    assert (told["prenet_columns"], told["prenet_bands"]) == (columns, bands)
+    assert (told["prenet_gated"], told["prenet_combine"], told["prenet_skip"]) == flags
