@@ -15,6 +15,7 @@ import pytest
 import soundfile
 import torch
 import ttnn
+from support import golden_ops
 from support.blocks import NETWORK_PCC, audible_before_the_start, golden, on_device, pcc, speech
 from support.golden import fill_by_rule
 
@@ -232,6 +233,44 @@ def test_fused_kernels_are_compiled_again_where_a_header_alone_has_changed(rung,
     assert text.count("(x + y)") == 1
     header.write_text(text.replace("(x + y)", "(x * 0.0f)"))
     assert first > 0 and peak() == 0
+
+
+@on_device
+def test_what_the_cores_are_told(device, rung):
+    """Eight streams on four groups of sixteen cores, two rows of the grid each."""
+    if rung != "mock":
+        pytest.skip("what is asked for is the same everywhere, and is seen on the mock device")
+    tt_model = fused(device, golden("llvc").model)
+    with tt_model.stream(2, 8) as stream:
+        buffers = stream.engine.runner.buffers[0]
+        (call,) = golden_ops.calls_of(buffers.trace)
+        *_, scratch, state = stream.engine.streams._tensors.all
+        first_of_lanes = scratch.buffer_address()
+    program = call.args[1]
+    wave = first_of_lanes + 2 * 1024
+    counter = wave + 2 * 256 * 4
+    for group in range(4):
+        first, last = (
+            device.worker_core_from_logical_core(ttnn.CoreCoord(*corner))
+            for corner in ((0, 2 * group), (7, 2 * group + 1))
+        )
+        corners = [first.x, first.y, last.x, last.y]
+        for core in range(16):
+            compute, exchange, state_ = (
+                list(kernel.runtime_args[core % 8][2 * group + core // 8]) for kernel in program.kernels
+            )
+            assert compute[0] == core % 8 and len(compute) == 1 + 2 * 12
+            assert exchange == [core, *corners, counter, wave, buffers.samples.buffer_address(), 2 * group]
+            page = 2 * group * 16
+            rows, states = buffers.rows.buffer_address(), state.buffer_address()
+            assert state_ == [core, rows, 2 * group, states, page, first_of_lanes]
+    assert [(semaphore.id, semaphore.initial_value) for semaphore in program.semaphores] == [(i, 0) for i in range(16)]
+    formats = [(buffer, format_) for buffer in program.cbs for format_ in buffer.format_descriptors]
+    assert sorted(format_.buffer_index for _, format_ in formats) == list(range(32))
+    for buffer, format_ in formats:
+        assert format_.page_size in (2048, 4096) and buffer.total_size % format_.page_size == 0
+    for kernel in program.kernels:
+        assert not kernel.defines and Path(kernel.kernel_source).is_file()
 
 
 def test_the_header_is_read_as_the_compiler_reads_it():

@@ -11,6 +11,7 @@ from support.golden import load_params
 
 from reference.config import LLVCConfig
 from tt.fused.layout import Layout, cores_of, groups_on, wrong_shape
+from tt.fused.program import own_bytes, scratch_rows, shared_bytes
 
 GRID = SimpleNamespace(x=8, y=8)  # of an N150's worker cores
 
@@ -159,3 +160,24 @@ def test_how_far_a_prenet_looks_back(prenet, contexts, columns, bands, flags):
     assert c.convnet_config.contexts == contexts and told["prenet_blocks"] == len(contexts)
     assert (told["prenet_columns"], told["prenet_bands"]) == (columns, bands)
     assert (told["prenet_gated"], told["prenet_combine"], told["prenet_skip"]) == flags
+
+
+@pytest.mark.parametrize(
+    "batch_size, own, shared",
+    [
+        (1, {"float32": 1 + 2 + 2 + 2 + 1 + 3, "bfloat16": 7 * 1 + 2 * 2}, {"float32": 1 + 2 + 3 + 8, "bfloat16": 59}),
+        (
+            8,
+            {"float32": 1 + 2 + 3 + 4 + 2 + 6, "bfloat16": 5 * 2 + 3 * 4},
+            {"float32": 1 + 4 + 4 + 12, "bfloat16": 102},
+        ),
+    ],
+)
+def test_tiles_in_a_cores_l1(batch_size, own, shared):
+    """By the table in kernels/layout.h, for one lane and two."""
+    size = {"float32": 4096, "bfloat16": 2048}
+    layout = Layout.of(config("llvc"), 1, batch_size, GRID)
+    assert own_bytes(layout.numbers) == sum(count * size[dtype] for dtype, count in own.items())
+    assert shared_bytes(layout.numbers) == sum(count * size[dtype] for dtype, count in shared.items())
+    # Per lane 1024 bytes of the state's kernel and 256 samples; a counter.
+    assert scratch_rows(layout) == layout.lanes * (1024 + 256 * 4) / 64 + 1

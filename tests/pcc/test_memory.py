@@ -4,11 +4,14 @@
 
 """What ttnn says of too little memory, in one line."""
 
+from types import SimpleNamespace
+
 import pytest
+import ttnn
 from support.golden import load_golden
 
 from tt.errors import DeviceMemoryError
-from tt.memory import MemoryPlan, memory_errors
+from tt.memory import MemoryPlan, Tally, memory_errors
 from tt.stock.network import check_supported
 
 # The decisive words of ttnn 0.81.1's errors: what is missing.
@@ -38,6 +41,44 @@ def test_other_errors_stay_what_they_are():
 def test_a_plan_says_what_is_lacking():
     plan = MemoryPlan({"L1": 6, "DRAM": 1}, {"L1": 5, "DRAM": 0}, {"L1": 10, "DRAM": 1}, {"L1": 64, "DRAM": 12}, "L1")
     assert plan.lacking == ["L1"] and plan.needs("L1") == 11 and plan.total("DRAM") == 12
+
+
+def test_a_plan_in_words():
+    """All banks together, in MiB: 3 + 1 of 16 in each of 64 of L1, nothing of 1024 in each of 12 of DRAM."""
+    mib = 2**20
+    plan = MemoryPlan(
+        held={"L1": 3 * mib, "DRAM": 0},
+        working={"L1": mib, "DRAM": 0},
+        free={"L1": 16 * mib, "DRAM": 1024 * mib},
+        banks={"L1": 64, "DRAM": 12},
+        place="L1",
+    )
+    assert str(plan) == "L1 256.0 of 1,024 MiB free, DRAM 0.0 of 12,288 MiB free"
+
+
+@pytest.mark.parametrize("needed, lacking", [(99, []), (100, []), (101, ["DRAM"])])
+def test_the_last_byte_of_a_memory(needed, lacking):
+    free = {"L1": 100, "DRAM": 100}
+    plan = MemoryPlan({"L1": 60, "DRAM": needed - 40}, {"L1": 40, "DRAM": 40}, free, {"L1": 1, "DRAM": 1}, "DRAM")
+    assert plan.lacking == lacking
+
+
+def test_pages_and_shards_are_added_up(monkeypatch):
+    """Ten pages over four banks take three of the fullest one."""
+    views = {
+        ttnn.BufferType.L1: SimpleNamespace(num_banks=4, total_bytes_free_per_bank=1000),
+        ttnn.BufferType.DRAM: SimpleNamespace(num_banks=12, total_bytes_free_per_bank=9000),
+    }
+    monkeypatch.setattr(ttnn, "get_memory_view", lambda _, kind: views[kind])
+    tally = Tally(device=None)
+    tally.add_pages("L1", 10, 7)
+    tally.add_pages("L1", 8, 100)
+    tally.add_sharded(5)
+    tally.add_pages("DRAM", 13, 64)
+    plan = tally.plan({"L1": 17}, "DRAM")
+    assert plan.held == {"L1": 3 * 7 + 2 * 100 + 5, "DRAM": 2 * 64}
+    assert plan.working == {"L1": 17, "DRAM": 0} and plan.place == "DRAM"
+    assert plan.free == {"L1": 1000, "DRAM": 9000} and plan.banks == {"L1": 4, "DRAM": 12}
 
 
 def test_published_sizes_are_supported():

@@ -9,10 +9,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.configurations import networks
 from support.engines import ENGINES, delayed, failing, held_bytes
+from support.fake_engine import GAIN, FakeEngine
 from support.golden import PUBLISHED, SMALL, fill_by_rule, load_golden, relative_error
 
 from onnx_llvc.engine import OnnxEngine
@@ -50,6 +52,34 @@ def test_every_length(engine, name, chunk_factor, length):
     audio = speech(name, 2, length)
     streamed = stream(engine, GOLDEN[name].model, audio, slices=max(length, 1), chunk_factor=chunk_factor)
     assert relative_error(streamed, offline(GOLDEN[name].model, audio)) < TOLERANCE
+
+
+def test_what_an_engine_is_given():
+    """Whole chunks with their lookahead, and at the end what is left of one: how many frames of it are there."""
+    given_ = []
+
+    class Engine(FakeEngine):
+        def _submit(self, streams, samples, frames):
+            given_.append((streams, samples.clone(), frames.tolist()))
+            super()._submit(streams, samples, frames)
+
+    audio = torch.arange(1.0, 951.0).expand(300, -1) / 1000
+    with ChunkedStream(Engine(300)) as s:
+        s.push(audio[:, :500])
+        s.reset([True] + 299 * [False])
+        ready = torch.cat((s.push(audio[:, 500:]), s.flush()), dim=1)
+    others = list(range(1, 300))
+    # The first two chunks begin at 0 and 208; the first stream then begins anew at 500, the others go on at 416.
+    begin = [(slice(None), 0, 13), (slice(None), 208, 13), (others, 416, 13), ([0], 500, 13), (others, 624, 13)]
+    end = [([0], 708, 13), (others, 832, 8), ([0], 916, 3)]  # 118 and 34 samples are left
+    assert [(streams, frames) for streams, _, frames in given_] == [
+        (streams, [frames] * (300 if streams == slice(None) else len(streams))) for streams, _, frames in begin + end
+    ]
+    padded = F.pad(audio, (0, 300))
+    for (_, samples, _), (streams, start, _) in zip(given_, begin + end, strict=True):
+        assert torch.equal(samples, padded[streams, start : start + 224])
+    assert torch.equal(ready[1:], GAIN * audio[1:, 416:]) and torch.equal(ready[0, 84:], GAIN * audio[0, 500:])
+    assert not ready[0, :84].any()
 
 
 @pytest.mark.parametrize("batch_size, chunk_factor, slices", [(1, 1, 208), (2, 4, 500), (3, 8, 1000), (5, 2, 208)])
@@ -291,13 +321,15 @@ def test_wrong_calls(engine):
         with pytest.raises(ValueError, match=f"{next(iter(arguments))} must be a positive integer"):
             ChunkedStream(engine(model, **arguments))
     with ChunkedStream(engine(model, batch_size=2)) as s:
-        for shape in ((2,), (1, 10), (2, 1, 10)):
+        for shape in ((2,), (1, 10), (3, 10), (2, 1, 10)):
             with pytest.raises(ValueError, match=r"samples must have the shape \[2, any length\]"):
                 s.push(torch.zeros(shape))
         with pytest.raises(ValueError, match=r"mask must have the shape \[2\]"):
             s.reset([True])
         with pytest.raises(ValueError, match="floating-point"):
             s.push(torch.zeros(2, 10, dtype=torch.int16))
+        assert s.push(torch.full((2, 1), 1000.0)).shape == (2, 0)  # the most that is taken
+        s.reset()
         for value in ("nan", "inf", "-inf"):
             bad = torch.zeros(2, 300)
             bad[1, 7] = float(value)
