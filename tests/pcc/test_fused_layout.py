@@ -149,6 +149,7 @@ def test_what_the_kernels_are_told():
         (dict(kernel_sizes=[34], dilations=[1], use_residual_blocks=False), [33], 2, 2, (0, 0, 1)),
         (dict(kernel_sizes=[25], dilations=[1], skip_connection="multiply"), [24], 1, 1, (1, 0, 2)),
         (dict(kernel_sizes=[1, 33], dilations=[7, 1], combine_residuals="multiply"), [0, 32], 2, 2, (1, 2, 1)),
+        (dict(kernel_sizes=[18] * 4, dilations=[1] * 4), [17] * 4, 3, 2, (1, 0, 1)),
         (dict(kernel_sizes=[18, 18], dilations=[1, 1], skip_connection="none"), [17, 17], 2, 2, (1, 0, 0)),
     ],
     ids=str,

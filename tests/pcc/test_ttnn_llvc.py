@@ -46,6 +46,14 @@ def streamed(model, audio, chunk_factor, slices):
         return torch.cat([stream.push(piece) for piece in audio.split(slices, dim=1)] + [stream.flush()], dim=1)
 
 
+def restarted(stream, audio, reset_at):
+    """What comes of a stream of several, the last of which is restarted on the way."""
+    with stream:
+        parts = [stream.push(audio[:, :reset_at])]
+        stream.reset([False] * (len(audio) - 1) + [True])
+        return torch.cat([*parts, stream.push(audio[:, reset_at:]), stream.flush()], dim=1)
+
+
 def check_stream(device, case, measure, make_network):
     name, chunk_factor, batch_size = case
     model = golden(name).model
@@ -113,14 +121,8 @@ def test_restarting_one_stream_of_a_batch(device, reset_at, make_network):
     """At a border of chunks and elsewhere, where the streams fall out of step: as the reference's stream."""
     model = golden("llvc").model
     audio = speech("llvc", 2, 1100)
-
-    def run(stream):
-        with stream:
-            parts = [stream.push(audio[:, :reset_at])]
-            stream.reset([False, True])
-            return torch.cat([*parts, stream.push(audio[:, reset_at:]), stream.flush()], dim=1)
-
-    value, expected = run(make_network(device, model).stream(1, 2)), run(LLVCStream(model, 1, 2))
+    value = restarted(make_network(device, model).stream(1, 2), audio, reset_at)
+    expected = restarted(LLVCStream(model, 1, 2), audio, reset_at)
     assert value.shape == expected.shape
     for b in range(2):
         assert pcc(value[b], expected[b]) >= NETWORK_PCC, f"stream {b}"
@@ -260,17 +262,19 @@ NETWORKS = {"stock": networks(), "fused": networks_for_fused_kernels()}
 
 @on_device
 @pytest.mark.timeout(900)  # a card compiles the kernels of ten networks
-@given(data=st.data(), chunk_factor=st.integers(1, 2), batch_size=st.integers(1, 3))
+@given(data=st.data(), chunk_factor=st.integers(1, 2), batch_size=st.integers(2, 3))
 @settings(max_examples=10, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_network(device, rung, make_network, kernels, data, chunk_factor, batch_size):
+    """Streams one of which is restarted, so that they are out of step: each pauses while others are converted."""
     if rung == "simulator":
         pytest.skip("takes hours there")
     model = data.draw(NETWORKS[kernels])
     assume(kernels == "stock" or why_not(device, model.config) is None)  # some have more weights than a core can hold
     audio = speech("llvc", batch_size, min(2 * chunk_factor * model.config.chunk_len + 77, 3000))
-    expected = offline(model, audio)
+    reset_at = data.draw(st.integers(0, audio.shape[1]))
+    expected = restarted(LLVCStream(model, chunk_factor, batch_size), audio, reset_at)
     assume(expected.abs().amax(dim=1).min() > 1e-6)  # prenets that multiply leave nothing of some
-    value = streamed(make_network(device, model), audio, chunk_factor, slices=1000)
+    value = restarted(make_network(device, model).stream(chunk_factor, batch_size), audio, reset_at)
     for b in range(batch_size):
         assert pcc(value[b], expected[b]) >= NETWORK_PCC
 
