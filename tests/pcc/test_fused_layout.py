@@ -182,3 +182,11 @@ def test_tiles_in_a_cores_l1(batch_size, own, shared):
     assert shared_bytes(layout.numbers) == sum(count * size[dtype] for dtype, count in shared.items())
     # Per lane 1024 bytes of the state's kernel and 256 samples; a counter.
     assert scratch_rows(layout) == layout.lanes * (1024 + 256 * 4) / 64 + 1
+
+
+def test_a_longer_row_of_the_prenet_takes_more():
+    """Three tiles of float32 instead of one in ROWS, six instead of two in WAVE."""
+    prenet = dict(kernel_sizes=[5, 9, 3], dilations=[4, 5, 1], out_channels=[1, 1, 1])
+    short, long = Layout.of(config(), 1, 1, GRID), Layout.of(config(prenet=prenet), 1, 1, GRID)
+    assert own_bytes(long.numbers) - own_bytes(short.numbers) == (2 + 4) * 4096
+    assert shared_bytes(long.numbers) - shared_bytes(short.numbers) == 2 * 4096  # in SHUT
