@@ -44,16 +44,16 @@ def test_a_plan_says_what_is_lacking():
 
 
 def test_a_plan_in_words():
-    """All banks together, in MiB: 3 + 1 of 16 in each of 64 of L1, nothing of 1024 in each of 12 of DRAM."""
+    """All banks together, in MiB: 3 + 1 of 16 in each of 64 of L1, 1/8 of 1024 in each of 12 of DRAM."""
     mib = 2**20
     plan = MemoryPlan(
-        held={"L1": 3 * mib, "DRAM": 0},
+        held={"L1": 3 * mib, "DRAM": mib // 8},
         working={"L1": mib, "DRAM": 0},
         free={"L1": 16 * mib, "DRAM": 1024 * mib},
         banks={"L1": 64, "DRAM": 12},
         place="L1",
     )
-    assert str(plan) == "L1 256.0 of 1,024 MiB free, DRAM 0.0 of 12,288 MiB free"
+    assert str(plan) == "L1 256.0 of 1,024 MiB free, DRAM 1.5 of 12,288 MiB free"
 
 
 @pytest.mark.parametrize("needed, lacking", [(99, []), (100, []), (101, ["DRAM"])])

@@ -226,7 +226,8 @@ def test_weights_that_a_core_has_no_room_for(device, rung):
     tt_model = TtLLVC.from_reference(device, model)
     assert tt_model.kernels == "stock"
     needed, there = (int(number.replace(",", "")) for number in re.findall(r"[\d,]{5,}", tt_model.why))
-    assert there < needed < 2 * there
+    # 581 tiles of weights in bfloat16 and 29 in float32, what streams share, buffers and scratch (docs/KERNELS.md)
+    assert needed == 581 * 2048 + 29 * 4096 + 178_176 + 67_584 + 33 * 64 and there < needed
     with pytest.raises(UnsupportedOption, match="bytes of weights"):
         TtLLVC.from_reference(device, model, "fused")
 
