@@ -74,10 +74,11 @@ def test_every_ring_wraps(device, measure, one_group, chunk_factor, batch_size, 
 
 
 @on_device
+@pytest.mark.parametrize("gated", [True, False])
 @pytest.mark.parametrize("name", ["llvc", "options_wide_groups"])
-def test_gates_are_shut_before_the_start(device, name):
+def test_gates_are_shut_before_the_start(device, name, gated):
     """Windows of three frames spread these samples over two cores, those of thirteen do not."""
-    model = audible_before_the_start(name)
+    model = audible_before_the_start(name, gated)
     chunk = model.config.chunk_len
     audio = speech("llvc", 1, 3 * chunk)
     value, expected = run(fused(device, model), audio), offline(model, audio)

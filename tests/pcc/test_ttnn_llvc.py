@@ -138,10 +138,11 @@ def test_flush_begins_anew(device, make_network):
 
 
 @on_device
+@pytest.mark.parametrize("gated", [True, False])
 @pytest.mark.parametrize("name", ["llvc", "options_wide_groups"])
-def test_nothing_is_heard_before_the_start(device, name):
+def test_nothing_is_heard_before_the_start(device, name, gated):
     """Of the stock network; tests/pcc/test_fused.py has the fused one."""
-    model = audible_before_the_start(name)
+    model = audible_before_the_start(name, gated)
     audio = speech("llvc", 1, 3 * model.config.chunk_len)
     value, expected = streamed(TtLLVC.from_reference(device, model, "stock"), audio, 1, 208), offline(model, audio)
     window = slice(model.config.chunk_len)

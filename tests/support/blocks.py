@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 import torch
 import ttnn
-from support.golden import load_golden
+from support.golden import fill_by_rule, load_golden
 
 from reference.llvc import LLVC
 from tt.stock.layout import Layout
@@ -64,14 +64,19 @@ def speech(name, batch_size, length):
     return torch.stack([audio.roll(-1600 * b)[:length] * (1 - 0.02 * b) for b in range(batch_size)])
 
 
-def audible_before_the_start(name):
-    """The network of a golden configuration, with biases that make it far off where its prenet hears silence."""
-    model = LLVC(**golden(name).params)
-    model.load_state_dict(golden(name).model.state_dict())
+def audible_before_the_start(name, gated=True):
+    """A network of a golden configuration's sizes, its prenet of gated blocks or of leaky ReLU, with biases that make
+    it far off where its prenet hears silence."""
+    params = golden(name).params
+    prenet = {**params["convnet_config"], "use_residual_blocks": gated}
+    model = fill_by_rule(LLVC(**{**params, "convnet_config": prenet}))
     with torch.no_grad():
         for block in model.convnet_pre.down_convs:
-            block.filter.bias.fill_(0.4)
-            block.gate.bias.fill_(8)
+            if gated:
+                block.filter.bias.fill_(0.4)
+                block.gate.bias.fill_(8)
+            else:
+                block.conv[1].bias.fill_(0.4)
     return model.eval()
 
 

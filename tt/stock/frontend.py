@@ -183,11 +183,9 @@ class _LeakyBlock:
 
 
 def _combined(ops, how, y, x):
-    """y with x added or multiplied, or y alone; a single channel x serves all of y's."""
+    """y with x added or multiplied, both of one channel, or y alone."""
     if how not in ("add", "multiply"):
         return y
-    if x.shape[3] != y.shape[3]:
-        x = ttnn.concat([x] * (y.shape[3] // x.shape[3]), dim=3, memory_config=ops.memory)
     return {"add": ttnn.add, "multiply": ttnn.multiply}[how](y, x, memory_config=ops.memory)
 
 
