@@ -6,8 +6,9 @@
 
 import pytest
 import torch
-from support.golden import load_golden
+from support.golden import load_golden, load_params
 
+from reference.llvc import LLVC
 from tt.stock.frontend import Framing, Row
 from tt.stock.layout import Layout
 
@@ -71,3 +72,17 @@ def test_a_stream_that_pauses_and_one_that_starts_anew(framing):
     assert frames[:, 0, SAMPLES].tolist() == [0, 1] and frames[:, 1, SAMPLES + 1].tolist() == [0, 1]
     assert (frames[1, 0, : FIELD + L] == 0).all()  # nothing of before
     assert (frames[0, 0, : FIELD + L] == 1).all()  # its own last chunk
+
+
+def test_starts_of_many_short_windows():
+    """A prenet that looks back 64 samples, so that four frames are marked, in windows of three."""
+    params = load_params("small")
+    prenet = {**params["convnet_config"], "out_channels": [1], "kernel_sizes": [65], "dilations": [1]}
+    model = LLVC(**{**params, "dec_chunk_size": 3, "convnet_config": prenet})
+    row = Row.of(model)
+    assert (row.field, row.starts) == (64, 4)
+    framing = Framing(row, Layout(model.config, 1, 1), 1)
+    for chunk in range(3):
+        rows = framing(slice(None), torch.ones(1, 3 * L + L), torch.tensor([3]))
+        marked = rows[0, 0, :3, row.samples : row.samples + 4]
+        assert torch.equal(marked, torch.eye(9, 4)[3 * chunk : 3 * chunk + 3])

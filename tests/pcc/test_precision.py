@@ -42,7 +42,7 @@ def test_stock(calls):
             seen.add(call.name)
             config = call.kwargs["compute_kernel_config"]
             assert config.math_fidelity == FIDELITY[call.name], call.name
-            assert config.fp32_dest_acc_en and not config.math_approx_mode, call.name
+            assert config.fp32_dest_acc_en and config.packer_l1_acc and not config.math_approx_mode, call.name
         else:
             assert "compute_kernel_config" not in call.kwargs, call.name
         if call.name.endswith("attention"):

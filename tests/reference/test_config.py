@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.golden import load_params
 
-from reference.config import ConfigError, LLVCConfig, load_config
+from reference.config import ConfigError, ConvNetConfig, LLVCConfig, load_config
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 PUBLISHED = json.loads((EXPERIMENTS / "llvc" / "config.json").read_text())
@@ -21,7 +21,17 @@ PUBLISHED = json.loads((EXPERIMENTS / "llvc" / "config.json").read_text())
 def test_defaults():
     """They are those of the published network's class, which the golden vectors of readme_defaults were made with."""
     params = load_params("readme_defaults")
-    assert LLVCConfig(convnet_config=params["convnet_config"]) == LLVCConfig.from_params(params)
+    config = LLVCConfig(convnet_config=params["convnet_config"])
+    assert config == LLVCConfig.from_params(params)
+    assert config.use_pos_enc and config.skip_connection and config.proj and config.lookahead
+    prenet = ConvNetConfig(convnet_prenet=False)
+    assert prenet.use_residual_blocks and prenet.skip_connection == "add" and prenet.combine_residuals is None
+
+
+def test_how_far_the_blocks_of_a_prenet_look_back():
+    prenet = dict(convnet_prenet=True, out_channels=[1, 1, 1], kernel_sizes=[5, 1, 4], dilations=[3, 7, 1])
+    assert ConvNetConfig(**prenet).contexts == [12, 0, 3]
+    assert ConvNetConfig(**{**prenet, "convnet_prenet": False}).contexts == []
 
 
 @pytest.mark.parametrize("name, prenet", [("llvc", True), ("llvc_nc", False)])
@@ -43,6 +53,7 @@ def test_published_configurations(name, prenet):
         ({"num_enc_layers": 0}, "num_enc_layers must be"),
         ({"num_enc_layers": 17}, "num_enc_layers must be at most"),
         ({"dec_dim": 250}, "dec_dim must be a multiple"),
+        ({"enc_dim": 500, "dec_dim": 20}, "dec_dim must be a multiple"),  # of 4
         ({"dec_buf_len": 0}, "dec_buf_len must be"),
         ({"num_dec_layers": "1"}, "num_dec_layers must be"),
         ({"dec_chunk_size": 0}, "dec_chunk_size must be"),
@@ -163,6 +174,7 @@ def test_missing_options():
         ('{"model_params": {}, "data": {"sr": "16k"}}', "has no sample rate"),
         ('{"model_params": {}, "data": {"sr": 16000.5}}', "has no sample rate"),
         ('{"model_params": {}, "data": {"sr": 0}}', "has no sample rate"),
+        ('{"model_params": {}, "data": {"sr": -1}}', "has no sample rate"),
         ('{"model_params": {}, "data": {"sr": 768001}}', "has no sample rate"),
         ('{"model_params": {}, "data": {"sr": true}}', "has no sample rate"),
         ('{"model_params": {}, "data": [16000]}', "has no sample rate"),
