@@ -180,13 +180,8 @@ def test_a_restart_right_before_the_end_loses_nothing(engine, change):
 @pytest.mark.parametrize("depth", [2, 3])
 def test_a_deeper_pipeline(engine, depth):
     """So many chunks stay under way, and their time is added to what a sample waits."""
-
-    class Deep(delayed(engine)):
-        pass
-
-    Deep.depth = depth
     audio = speech("small", 2, 208 * 5 + 16)
-    with ChunkedStream(Deep(GOLDEN["small"].model, batch_size=2)) as s:
+    with ChunkedStream(delayed(engine, depth)(GOLDEN["small"].model, batch_size=2)) as s:
         assert s.latency == (1 + depth) * 208 + 2 * 16 and s.longest_wait == (1 + depth) * 208 + 16
         ready = s.push(audio)
         assert ready.shape == (2, (5 - depth) * 208)

@@ -31,49 +31,53 @@ def prenets(draw, most_channels=4):
     }
 
 
-@st.composite
-def networks(draw):
-    """An LLVC with weights by the golden vectors' rule; its widths are multiples of 32, as a device wants them."""
-    proj = draw(st.booleans())
-    dec_dim = 32 * draw(st.integers(1, 3))
+def _network(draw, prenet, **sizes):
+    """An LLVC of these sizes and any other options, with weights by the golden vectors' rule."""
     return fill_by_rule(
         LLVC(
-            L=draw(st.sampled_from([1, 3, 8, 13, 16, 20, 32, 33, 48])),
-            enc_dim=dec_dim * (draw(st.integers(1, 3)) if proj else 1),
-            num_enc_layers=draw(st.integers(1, 6)),
-            dec_dim=dec_dim,
-            dec_buf_len=draw(st.integers(1, 40)),
-            num_dec_layers=draw(st.integers(1, 3)),
-            dec_chunk_size=draw(st.integers(1, 40)),
-            out_buf_len=draw(st.integers(1, 9)),
+            **sizes,
             use_pos_enc=draw(st.booleans()),
             skip_connection=draw(st.booleans()),
-            proj=proj,
             lookahead=draw(st.booleans()),
-            convnet_config=draw(prenets()),
+            convnet_config=draw(prenet),
         )
     )
 
 
 @st.composite
+def networks(draw):
+    """An LLVC whose widths are multiples of 32, as a device wants them."""
+    proj = draw(st.booleans())
+    dec_dim = 32 * draw(st.integers(1, 3))
+    return _network(
+        draw,
+        prenets(),
+        L=draw(st.sampled_from([1, 3, 8, 13, 16, 20, 32, 33, 48])),
+        enc_dim=dec_dim * (draw(st.integers(1, 3)) if proj else 1),
+        num_enc_layers=draw(st.integers(1, 6)),
+        dec_dim=dec_dim,
+        dec_buf_len=draw(st.integers(1, 40)),
+        num_dec_layers=draw(st.integers(1, 3)),
+        dec_chunk_size=draw(st.integers(1, 40)),
+        out_buf_len=draw(st.integers(1, 9)),
+        proj=proj,
+    )
+
+
+@st.composite
 def networks_for_fused_kernels(draw):
-    """The same, of the sizes that the fused kernels take (tt.fused.layout.wrong_shape)."""
+    """An LLVC of sizes that the fused kernels take (tt.fused.layout.wrong_shape)."""
     dec_dim = 32 * draw(st.integers(1, 8))
     chunk = draw(st.integers(1, 16))
-    return fill_by_rule(
-        LLVC(
-            L=16,
-            enc_dim=dec_dim * draw(st.integers(1, 512 // dec_dim)),
-            num_enc_layers=draw(st.integers(1, 8)),
-            dec_dim=dec_dim,
-            dec_buf_len=draw(st.integers(1, 32 - chunk)),
-            num_dec_layers=draw(st.integers(1, 2)),
-            dec_chunk_size=chunk,
-            out_buf_len=draw(st.integers(1, 8)),
-            use_pos_enc=draw(st.booleans()),
-            skip_connection=draw(st.booleans()),
-            proj=True,
-            lookahead=draw(st.booleans()),
-            convnet_config=draw(prenets(most_channels=1)),
-        )
+    return _network(
+        draw,
+        prenets(most_channels=1),
+        L=16,
+        enc_dim=dec_dim * draw(st.integers(1, 512 // dec_dim)),
+        num_enc_layers=draw(st.integers(1, 8)),
+        dec_dim=dec_dim,
+        dec_buf_len=draw(st.integers(1, 32 - chunk)),
+        num_dec_layers=draw(st.integers(1, 2)),
+        dec_chunk_size=chunk,
+        out_buf_len=draw(st.integers(1, 8)),
     )

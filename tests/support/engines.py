@@ -10,11 +10,11 @@ from reference.streaming import LLVCEngine
 ENGINES = {"torch": LLVCEngine, "onnx": OnnxEngine}
 
 
-def delayed(engine):
-    """The engine like a pipelined device: a chunk is out when the next one is in."""
+def delayed(engine, chunks=1):
+    """The engine like a pipelined device: a chunk is out when so many more are in."""
 
     class Delayed(engine):
-        depth = 1
+        depth = chunks
 
         def __init__(self, *arguments, **options):
             self._done = []
