@@ -4,10 +4,12 @@
 
 """A client of the live server, for threads."""
 
+import asyncio
 import json
+import threading
 
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
-from websockets.sync.client import connect
 
 from reference.errors import LLVCError, one_line
 
@@ -27,16 +29,21 @@ class ServerError(LLVCError):
 class Connection:
     """One stream of a server at `url` (ws://HOST:PORT/stream). ServerError if it does not take us.
 
-    One thread may send while another one receives.
+    One thread may send while another one receives. An event loop in a thread of its own serves both: a TLS socket is
+    not safe with two threads (websockets.sync over TLS hung in 14 of 400 handshakes on a busy machine).
     """
 
     def __init__(self, url, rate=16000, format="f32", mode="live", token=None):
         self._hello = Hello(rate, format, mode)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._lock, self._is_closed = threading.Lock(), False
+        self._socket = None
         try:
-            self._socket = connect(
-                url, open_timeout=CONNECT_S, close_timeout=1, compression=None, max_size=None, proxy=None
-            )
-        except (OSError, WebSocketException, ValueError) as error:
+            self._socket = self._wait(_connect(url))
+        except (OSError, asyncio.TimeoutError, WebSocketException, ValueError) as error:
+            self.close()
             raise ServerError(f"{url}: no live server answers there ({one_line(error)}); start demo.serve") from None
         hello = {"type": "hello", "version": VERSION, "rate": rate, "format": format, "mode": mode}
         if token is not None:
@@ -65,9 +72,11 @@ class Connection:
     def receive(self, timeout=None):
         """The next samples (float32 [k]) or message (dict). ServerError if none will come; TimeoutError."""
         try:
-            data = self._socket.recv(timeout)
+            data = self._wait(self._receive(timeout))
         except ConnectionClosed as error:
             raise _closed(error) from None
+        except asyncio.TimeoutError:  # Python 3.10's is another one
+            raise TimeoutError(f"nothing came within {timeout} s") from None
         if isinstance(data, bytes):
             return decode_pcm(data, self._hello)
         message = json.loads(data)
@@ -76,13 +85,43 @@ class Connection:
         return message
 
     def close(self):
-        self._socket.close()
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True  # nothing is begun behind the end
+            end = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        end.result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _receive(self, timeout):
+        return await asyncio.wait_for(self._socket.recv(), timeout)
+
+    async def _end(self):
+        if self._socket is not None:
+            await self._socket.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
+
+    def _wait(self, coroutine):
+        """What a coroutine gives, run on the loop's thread."""
+        with self._lock:
+            if self._is_closed:
+                coroutine.close()
+                raise ServerError("the connection is closed")
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        return future.result()
 
     def _send(self, data):
         try:
-            self._socket.send(data)
+            self._wait(self._socket.send(data))
         except ConnectionClosed as error:
             raise _closed(error) from None
+
+
+async def _connect(url):
+    return await connect(url, open_timeout=CONNECT_S, close_timeout=1, compression=None, max_size=None, proxy=None)
 
 
 def _closed(error):

@@ -4,6 +4,7 @@
 
 """python -m demo.serve as a user starts and ends it."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -15,10 +16,11 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
-from support.fake_engine import FakeEngine
-from support.live_server import LiveServer
-from websockets.sync.client import connect
+from support.fake_engine import GAIN, FakeEngine
+from support.live_server import LiveServer, collect
+from websockets.asyncio.client import connect
 
 from demo import serve
 from live.client import Connection, ServerError
@@ -56,7 +58,7 @@ def test_it_starts_serves_and_ends(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
-def test_https_and_wss(tmp_path):
+def test_https_and_wss(tmp_path, monkeypatch):
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
@@ -66,12 +68,23 @@ def test_https_and_wss(tmp_path):
     )
     serve.check_certificate(str(certificate), str(key))
     trusting = ssl.create_default_context(cafile=certificate)
-    with LiveServer(FakeEngine(1), ssl_certfile=str(certificate), ssl_keyfile=str(key)) as server:
+    with LiveServer(FakeEngine(2), ssl_certfile=str(certificate), ssl_keyfile=str(key)) as server:
         address = f"127.0.0.1:{server.port}"
         assert urllib.request.urlopen(f"https://{address}/", context=trusting).status == 200
-        with connect(f"wss://{address}/stream", ssl=trusting, origin=f"https://{address}", proxy=None) as client:
-            client.send(json.dumps({"type": "hello", "version": 1, "rate": 16000}))
-            assert json.loads(client.recv(30))["type"] == "welcome"
+
+        async def page():
+            secure = {"ssl": trusting, "origin": f"https://{address}", "proxy": None}
+            async with connect(f"wss://{address}/stream", **secure) as client:
+                await client.send(json.dumps({"type": "hello", "version": 1, "rate": 16000}))
+                return json.loads(await asyncio.wait_for(client.recv(), 30))
+
+        assert asyncio.run(page())["type"] == "welcome"
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with Connection(f"wss://{address}/stream") as connection:
+            connection.send(np.ones(300, np.float32))
+            connection.say("end")
+            audio, _ = collect(connection)
+        assert np.array_equal(np.concatenate(audio), np.full(300, GAIN, np.float32))
 
 
 def test_bad_input_gets_one_line(tmp_path, capsys):

@@ -215,7 +215,7 @@ def test_full_at_once_and_a_client_that_vanishes_frees_its_place(running):
         Connection(running.url)
     assert error.value.code == "full" and running.metric("streams_refused_total") == 1
     held[0].send(SPEECH[:1000])
-    held[0]._socket.socket.shutdown(socket.SHUT_RDWR)  # without a word
+    held[0]._socket.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)  # without a word
     wait_until(lambda: running.server.streams == 2, "the place is free")
     with Connection(running.url) as new:
         new.say("end")
@@ -312,3 +312,32 @@ def test_a_client_without_a_server(running):
         Connection(running.url + "s")
     with pytest.raises(ServerError, match="no live server answers"):
         Connection("not a url")
+
+
+def test_a_connection_that_is_closed():
+    """By one thread while another one waits in it; whatever is called then ends in a line, and nothing stays."""
+    threads = threading.active_count()
+    with LiveServer(FakeEngine(1)) as running:
+        connection, caught = Connection(running.url), []
+
+        def receive():
+            try:
+                while True:
+                    connection.receive()
+            except ServerError as error:
+                caught.append(error)
+
+        receiver = threading.Thread(target=receive)
+        receiver.start()
+        connection.close()
+        receiver.join(30)
+        assert len(caught) == 1
+        connection.close()
+        for call in (
+            connection.receive,
+            lambda: connection.send(np.zeros(10, np.float32)),
+            lambda: connection.say("end"),
+        ):
+            with pytest.raises(ServerError, match="closed"):
+                call()
+    wait_until(lambda: threading.active_count() <= threads, "its threads are gone")
