@@ -11,9 +11,9 @@ from pathlib import Path
 
 import soundfile
 
-from demo.audio import as_error
-from demo.files import FileError
-from demo.reading import AudioError
+from audio.files import FileError
+from audio.reading import AudioError
+from audio.recording import as_error
 from demo.tracks import TrackJob
 from reference.errors import one_line
 

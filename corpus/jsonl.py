@@ -9,7 +9,7 @@ import json
 import os
 import zlib
 
-from demo.files import replacing
+from audio.files import replacing
 
 from .item import CorpusError, Source, guess_seconds, relative_name
 

@@ -6,8 +6,8 @@
 
 import os
 
-from demo.files import replacing
-from demo.reading import AudioError
+from audio.files import replacing
+from audio.reading import AudioError
 
 
 class RowReader:

@@ -9,7 +9,7 @@ import os
 import uuid
 from pathlib import Path
 
-from demo.files import replacing
+from audio.files import replacing
 
 from .cluster import choose_actors, choose_backend, session
 from .converter import Settings
@@ -72,7 +72,7 @@ def open_table(path, files, output):
 
 
 def convert_corpus(args, model, checkpoint_sha256, configuration, sample_rate):
-    """Does what the options of demo.convert_corpus say; returns (records, how many were there before, failures).
+    """Does what the command line says; returns (records, how many were there before, failures).
 
     CorpusError, or another LLVCError, if the run cannot start or go on; what was done by then is kept.
     """

@@ -23,7 +23,7 @@ import shutil
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from demo.files import replacing
+from audio.files import replacing
 
 from .item import CorpusError
 

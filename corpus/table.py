@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow
 from pyarrow import parquet
 
-from demo.files import replacing
+from audio.files import replacing
 
 from .item import LOSSLESS_BYTES_PER_S, CorpusError, Source
 from .jsonl import Corpus, with_facts

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 
 from reference.errors import LLVCError, not_installed, one_line
-from reference.streaming import LLVCEngine
 from streaming.engine import ChunkEngine
+from streaming.torch_engine import LLVCEngine
 
 MOST_ONNX_BYTES = 2**31  # of a graph with its weights
 BACKENDS = ("auto", "cpu", "torch", "ttnn")
@@ -113,7 +113,7 @@ def open_backend(name, model, device_id=None, streams=1, kernels="auto", threads
 def _onnx_engine(model, threads):
     """What makes an OnnxEngine of (chunk_factor, batch_size); None, and a line that says so, if PyTorch has to do."""
     try:
-        from onnx_llvc.engine import OnnxEngine
+        from streaming.onnx_engine import OnnxEngine
     except ImportError as error:
         print(f"backend: torch (ONNX Runtime, which is faster, cannot be imported: {one_line(error)})")
         return None

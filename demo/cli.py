@@ -15,19 +15,19 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from audio.files import replacing
+from audio.mixing import channel_choice
+from audio.reading import MIN_RATE, RAW_TYPES
+from audio.recording import AudioError, as_error, find_audio_files, find_other_files
+from audio.writing import FORMATS, STDOUT, check_writable, is_stream
 from reference.checkpoint import CheckpointError, load_model
 from reference.config import load_config
 from reference.errors import LLVCError, one_line
 
-from .audio import AudioError, as_error, find_audio_files, find_other_files
 from .backend import BACKENDS, KERNELS, available_cores, idle_cores, open_backend
 from .convert import convert_jobs
-from .files import replacing
-from .mixing import channel_choice
 from .program import Parser, count, exit_code, file_path
-from .reading import MIN_RATE, RAW_TYPES
 from .tracks import Converter, TrackJob
-from .writing import FORMATS, STDOUT, check_writable, is_stream
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_CHECKPOINT = "llvc_models/models/checkpoints/llvc/G_500000.pth"
@@ -97,7 +97,7 @@ def voice(args):
     checkpoint = args.checkpoint_path
     if checkpoint != DEFAULT_CHECKPOINT or Path(checkpoint).exists():
         return checkpoint
-    from .weights import cached  # takes a while to import, and is seldom needed
+    from .voice import cached  # takes a while to import, and is seldom needed
 
     return (args.config_path == locate(DEFAULT_CONFIG) and cached("llvc")) or BUNDLED_CHECKPOINT
 

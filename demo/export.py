@@ -4,8 +4,8 @@
 
 """Writes a voice as an ONNX file, a streaming step with explicit state: python -m demo.export -o llvc.onnx
 
-onnx_llvc/graph.py says what goes in and out; examples/ has programs in Python and JavaScript that need no more than
-the file and ONNX Runtime. The file's metadata holds all that they have to know.
+streaming/onnx_graph.py says what goes in and out; examples/ has programs in Python and JavaScript that need no more
+than the file and ONNX Runtime. The file's metadata holds all that they have to know.
 """
 
 import argparse
@@ -17,12 +17,12 @@ from pathlib import Path
 
 import onnx
 
-from onnx_llvc.graph import build
+from audio.files import replacing
 from reference.errors import LLVCError
 from reference.fold import fold
+from streaming.onnx_graph import build
 
 from .cli import BUNDLED_CHECKPOINT, add_voice, load, locate
-from .files import replacing
 from .program import Parser, count, exit_code, file_path
 
 CODE_LICENCE = "Apache-2.0"

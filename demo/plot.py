@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import mlab
 
-from .files import replacing
+from audio.files import replacing
 
 WINDOW = 512  # samples of a spectrogram's column
 

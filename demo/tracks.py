@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from audio.recording import SUFFIXES, AudioError, Recording
+from audio.resampling import Resampler
+from audio.writing import is_stream, open_output
 from streaming.stream import ChunkedStream
 
-from .audio import SUFFIXES, AudioError, Recording
 from .convert import Job, convert_blocks, stream_figures
-from .resampling import Resampler
-from .writing import is_stream, open_output
 
 PLOT_SECONDS = 600  # of a longer file only the beginning is drawn
 
@@ -80,7 +80,7 @@ class Track:
             self._resampler = Resampler(sample_rate, rate)
             self._matcher = None
             if args.match_loudness:
-                from .loudness import LoudnessMatcher  # scipy takes a second to load
+                from audio.loudness import LoudnessMatcher  # scipy takes a second to load
 
                 self._matcher = LoudnessMatcher(self.signals, sample_rate)
             self._drawn = [[], []] if args.plot and write else None

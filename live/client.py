@@ -44,7 +44,7 @@ class Connection:
             self._socket = self._wait(_connect(url))
         except (OSError, asyncio.TimeoutError, WebSocketException, ValueError) as error:
             self.close()
-            raise ServerError(f"{url}: no live server answers there ({one_line(error)}); start demo.serve") from None
+            raise ServerError(f"{url}: no live server answers there ({one_line(error)}); start live.serve") from None
         hello = {"type": "hello", "version": VERSION, "rate": rate, "format": format, "mode": mode}
         if token is not None:
             hello["token"] = token

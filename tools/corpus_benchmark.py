@@ -7,7 +7,7 @@
     python -m tools.corpus_benchmark [--files N] [--rounds R]
 
 Makes files of mixed length (0.5 to 15 s, most of them short) from test_wavs and converts them by demo.py on one thread
-and by demo.convert_corpus with 1 and 2 actors of one thread, in turns; and by two demo.py at a time with half the files
+and by python -m corpus with 1 and 2 actors of one thread, in turns; and by two demo.py at a time with half the files
 each, which is what the machine's cores and memory allow two actors. What is timed is the steady state, from the first
 result to the last by the results' time stamps, and the start-up before it. Ratios are medians of those of each round.
 """
@@ -79,7 +79,7 @@ def main():
         seconds = make_files(source, args.files)
         for i, file in enumerate(sorted(seconds, key=seconds.get)):
             os.link(source / file, halves[i % 2] / file)
-        corpus = ["-m", "demo.convert_corpus", "-i", str(source), "--actors"]
+        corpus = ["-m", "corpus", "-i", str(source), "--actors"]
         commands = {
             "demo.py": [["demo.py", "--threads", "1", "-i", str(source)]],
             "demo.py, two at a time": [["demo.py", "--threads", "1", "-i", str(half)] for half in halves],

@@ -33,14 +33,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support.golden import fill_by_rule, relative_error  # noqa: E402
 
-from demo.audio import read_audio  # noqa: E402
+from audio.recording import read_audio  # noqa: E402
 from demo.program import exit_code  # noqa: E402
-from onnx_llvc.engine import OnnxEngine  # noqa: E402
 from reference.checkpoint import load_model  # noqa: E402
 from reference.config import load_config  # noqa: E402
 from reference.llvc import LLVC  # noqa: E402
-from reference.streaming import LLVCEngine  # noqa: E402
+from streaming.onnx_engine import OnnxEngine  # noqa: E402
 from streaming.stream import ChunkedStream  # noqa: E402
+from streaming.torch_engine import LLVCEngine  # noqa: E402
 
 ROUNDS = 5
 CHUNKS = 40  # of a block

@@ -2,12 +2,12 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""demo.evaluate for the TTNN modules on ttnn's mock device: their algebra and rounding, without a card.
+"""python -m evaluation for the TTNN modules on ttnn's mock device: their algebra and rounding, without a card.
 
     python tools/evaluate_golden.py --input FOLDER --target FOLDER
 
-Takes demo.evaluate's options. Values come from golden functions (tests/support/golden_ops.py), no kernel runs, and
-times are those of the host: no result of a device, and the report says so.
+Takes its options. Values come from golden functions (tests/support/golden_ops.py), no kernel runs, and times are those
+of the host: no result of a device, and the report says so.
 """
 
 import sys
@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from support import mock_device  # noqa: E402
 
 from demo.backend import Backend  # noqa: E402
-from demo.evaluate import main  # noqa: E402
+from evaluation.evaluate import main  # noqa: E402
 
 
 @contextmanager

@@ -19,10 +19,10 @@ if str(ROOT) not in sys.path:
 import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
 
-from demo.audio import read_audio, required_audio_files  # noqa: E402
+from audio.files import replacing  # noqa: E402
+from audio.loudness import LoudnessMeter  # noqa: E402
+from audio.recording import read_audio, required_audio_files  # noqa: E402
 from demo.cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, locate  # noqa: E402
-from demo.files import replacing  # noqa: E402
-from demo.loudness import LoudnessMeter  # noqa: E402
 from demo.program import Parser, exit_code, file_path  # noqa: E402
 from reference.checkpoint import load_model, load_state_dict  # noqa: E402
 from reference.config import load_config  # noqa: E402

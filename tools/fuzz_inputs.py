@@ -127,8 +127,8 @@ def mutated(content, random):
 
 def try_one(seed, files, folder):
     """Makes the input of a seed and reads it. Returns None, or what is wrong."""
-    from demo.audio import Recording
-    from demo.writing import open_output
+    from audio.recording import Recording
+    from audio.writing import open_output
     from reference.checkpoint import load_model
     from reference.config import LLVCConfig, load_config
     from reference.errors import LLVCError

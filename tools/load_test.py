@@ -4,7 +4,7 @@
 
 """Load and faults for a live server on this machine: python tools/load_test.py (see --help).
 
-Starts python -m demo.serve by itself, speaks to it over the loopback interface with as many streams as asked for, in
+Starts python -m live.serve by itself, speaks to it over the loopback interface with as many streams as asked for, in
 real time, and prints what they found; then storms of broken clients beside streams that must not notice.
 """
 
@@ -181,8 +181,8 @@ async def fuzz(url, count, seed):
 
 @contextmanager
 def server(streams, options):
-    """python -m demo.serve on a free port -> its WebSocket's address."""
-    command = [sys.executable, "-m", "demo.serve", "--port", "0", "--streams", str(streams), *options]
+    """python -m live.serve on a free port -> its WebSocket's address."""
+    command = [sys.executable, "-m", "live.serve", "--port", "0", "--streams", str(streams), *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         for line in process.stdout:
@@ -226,7 +226,7 @@ def main():
     parser.add_argument("--connects", type=int, default=1000, help="clients that come and go, half of them in a frame")
     parser.add_argument("--malformed", type=int, default=10000, help="malformed messages")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("options", nargs="*", help="of demo.serve, behind --")
+    parser.add_argument("options", nargs="*", help="of live.serve, behind --")
     args = parser.parse_args()
     speech, _ = soundfile.read(SPEECH, dtype="float32")
     print("         server, ms: p50, p95, p99   at the client: p50, p95, p99  late %  dropped s")

@@ -23,9 +23,9 @@ sys.path.insert(0, str(ROOT))
 import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
 
-from demo.audio import read_audio, required_audio_files, write_audio  # noqa: E402
+from audio.files import replacing  # noqa: E402
+from audio.recording import read_audio, required_audio_files, write_audio  # noqa: E402
 from demo.cli import BUNDLED_CHECKPOINT  # noqa: E402
-from demo.files import replacing  # noqa: E402
 from demo.program import exit_code  # noqa: E402
 from reference.config import load_config  # noqa: E402
 from reference.errors import LLVCError, not_installed  # noqa: E402

@@ -16,8 +16,8 @@ pytest.importorskip("ray", reason="needs requirements-corpus.txt", exc_type=Impo
 
 from support.golden import small_voice  # noqa: E402
 
+from corpus.__main__ import main  # noqa: E402
 from corpus.converter import CorpusConverter  # noqa: E402
-from demo.convert_corpus import main  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -18,9 +18,9 @@ from support import corpus as support
 from support.corpus import ROOT, contents, json_lines, leftovers, record
 
 import corpus.pipeline
+from corpus.__main__ import main
 from demo import cli
 from demo.backend import available_cores
-from demo.convert_corpus import main
 
 FILES = 12
 
@@ -143,7 +143,7 @@ def test_a_killed_node(cluster, undisturbed, recordings, voice, tmp_path, monkey
 
 def test_on_this_machine_alone(voice, tmp_path, recordings, undisturbed):
     """Without a cluster, as people type it: interrupted, then run again; nothing but its own lines is printed."""
-    command = [sys.executable, "-m", "demo.convert_corpus", *voice, "-i", str(recordings), "-o", str(tmp_path)]
+    command = [sys.executable, "-m", "corpus", *voice, "-i", str(recordings), "-o", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("RAY_ADDRESS", None)
     process = subprocess.Popen(

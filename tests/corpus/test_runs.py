@@ -25,6 +25,8 @@ from support.corpus import STATE, contents, json_lines, leftovers, record
 from support.fake_engine import FakeEngine
 
 import corpus.job
+from audio.reading import AudioReader, Block
+from corpus.__main__ import main
 from corpus.converter import CorpusConverter, Settings, claimed_card
 from corpus.folder import FolderCorpus
 from corpus.item import CorpusError, Source, inside_name, plan_items
@@ -33,8 +35,6 @@ from corpus.run import plan_units
 from corpus.state import State
 from demo.backend import Backend
 from demo.cli import parse_args
-from demo.convert_corpus import main
-from demo.reading import AudioReader, Block
 
 
 @pytest.fixture
@@ -327,7 +327,7 @@ class Endless(AudioReader):
 
 def test_a_long_file_in_bounded_memory(tmp_path, monkeypatch):
     """276 MB of samples through the actor, with a network that answers at once."""
-    monkeypatch.setattr("demo.audio.AudioReader", Endless)
+    monkeypatch.setattr("audio.recording.AudioReader", Endless)
     record(tmp_path / "long.wav")
     engine = FakeEngine(2, chunk_factor=64)
 

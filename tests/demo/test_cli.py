@@ -22,12 +22,12 @@ import torch
 from support.fake_engine import GAIN, FakeEngine
 from support.golden import load_golden, small_voice
 
+from audio.loudness import LoudnessMeter
+from audio.writing import FFmpegWriter
 from demo import backend, cli
 from demo.backend import Backend
 from demo.cli import DEFAULT_CHECKPOINT, main, parse_args
-from demo.loudness import LoudnessMeter
-from demo.writing import FFmpegWriter
-from onnx_llvc.engine import OnnxEngine
+from streaming.onnx_engine import OnnxEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "test_wavs" / "example.wav"
@@ -121,7 +121,7 @@ def test_engines_on_the_cpu(tmp_path, small, speech, options):
 
 
 def test_without_onnx_runtime_pytorch_does_it(tmp_path, small, speech, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "onnx_llvc.engine", None)
+    monkeypatch.setitem(sys.modules, "streaming.onnx_engine", None)
     out = tmp_path / "out.wav"
     assert main([*small, "-i", str(speech), "-o", str(out)]) == 0
     assert "backend: torch (ONNX Runtime" in capsys.readouterr().out

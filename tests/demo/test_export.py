@@ -21,8 +21,8 @@ from support.golden import OPTIONS, PUBLISHED, SMALL, load_golden, relative_erro
 
 from demo.cli import ROOT
 from demo.export import main
-from onnx_llvc.graph import build
 from reference.fold import fold
+from streaming.onnx_graph import build
 
 TOLERANCE = 1e-5
 

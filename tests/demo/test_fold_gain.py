@@ -13,7 +13,7 @@ import soundfile
 import torch
 from support.golden import load_golden
 
-from demo.audio import read_audio
+from audio.recording import read_audio
 from reference.checkpoint import load_model
 from tools.fold_gain import WEIGHT, fitting_gain, loudness, main, scaled
 

@@ -15,8 +15,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from demo import cli, download_weights, evaluate, export, live, serve
+from demo import cli, download_weights, export
 from demo.program import exit_code
+from evaluation import evaluate
+from live import __main__ as live
+from live import serve
 from reference.errors import LLVCError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,14 +116,14 @@ def recording(tmp_path):
 
 
 def demo(recording, *options, redirect=""):
-    """python -m demo, by a shell that redirects what it writes."""
-    command = [sys.executable, "-m", "demo", "--backend", "cpu", "-i", str(recording), *map(str, options)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}  # messages are written at the end
+    """demo.py, by a shell that redirects what it writes."""
+    command = [sys.executable, str(ROOT / "demo.py"), "--backend", "cpu", "-i", str(recording), *map(str, options)]
+    environment = os.environ | {"PYTHONUNBUFFERED": ""}  # messages are written at the end
     shell = ["sh", "-c", f'"$@" {redirect}', "sh", *command]
     return subprocess.run(shell, cwd=recording.parent, env=environment, capture_output=True, text=True, timeout=120)
 
 
-def test_python_m_demo(recording):
+def test_demo_in_another_folder(recording):
     process = demo(recording)
     assert process.returncode == 0 and "written: converted_output.wav" in process.stdout
     assert soundfile.info(recording.parent / "converted_output.wav").frames == 1000

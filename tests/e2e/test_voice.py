@@ -11,8 +11,8 @@ from support.rung import RUNG
 
 from demo.backend import Backend
 from demo.convert import convert_concurrently, convert_offline, timed_chunks
-from demo.metrics import token_accuracy
-from demo.weights import find_checkpoint
+from demo.voice import find_checkpoint
+from evaluation.metrics import token_accuracy
 from reference.checkpoint import load_model
 from streaming.stream import ChunkedStream
 from tt.runner import MODES

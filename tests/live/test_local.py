@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""demo.live: its buffers, and the whole of it between virtual devices."""
+"""python -m live: its buffers, and the whole of it between virtual devices."""
 
 import os
 import shutil
@@ -22,11 +22,11 @@ from support.fake_engine import FakeEngine
 from support.golden import load_golden, small_voice
 from support.live_server import LiveServer, wait_until
 
-from demo.live import main, parse_args
+from live.__main__ import main, parse_args
 from live.client import ServerError
 from live.converters import LocalConverter, RemoteConverter
 from live.ring import PlaybackBuffer, Ring
-from reference.streaming import LLVCEngine
+from streaming.torch_engine import LLVCEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "test_wavs" / "example.wav"
@@ -218,13 +218,13 @@ def small(tmp_path):
 
 
 def speak(sound, options, folder, seconds=3):
-    """Runs demo.live for a while -> (left and right of its recording, its live lines)."""
+    """Runs python -m live for a while -> (left and right of its recording, its live lines)."""
     recording = folder / "recording.wav"
     process = subprocess.Popen(
         [
             sys.executable,
             "-m",
-            "demo.live",
+            "live",
             "--input",
             "pulse",
             "--output",

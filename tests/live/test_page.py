@@ -17,7 +17,7 @@ from support.golden import load_golden
 from support.live_server import LiveServer, wait_until
 
 from live.client import Connection
-from reference.streaming import LLVCEngine
+from streaming.torch_engine import LLVCEngine
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs requirements-tests.txt (playwright)")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

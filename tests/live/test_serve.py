@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""python -m demo.serve as a user starts and ends it."""
+"""python -m live.serve as a user starts and ends it."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from support.fake_engine import GAIN, FakeEngine
 from support.live_server import LiveServer, collect
 from websockets.asyncio.client import connect
 
-from demo import serve
+from live import serve
 from live.client import Connection, ServerError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_it_starts_serves_and_ends(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "demo.serve", "--port", "0", "--backend", "cpu", "--streams", "1", "--token", "geheim"]
+        [sys.executable, "-m", "live.serve", "--port", "0", "--backend", "cpu", "--streams", "1", "--token", "geheim"]
         + ["--threads", "2"],
         cwd=ROOT,
         stdout=subprocess.PIPE,

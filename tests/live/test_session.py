@@ -26,8 +26,8 @@ from live import channel as channel_module
 from live import session as session_module
 from live.client import Connection, ServerError
 from live.protocol import CLOSE_CODES, MAX_FRAME
-from reference.streaming import LLVCEngine
 from streaming.server import StreamServer
+from streaming.torch_engine import LLVCEngine
 
 GOLDEN = load_golden("small")
 SPEECH = GOLDEN.arrays["audio"][:8000]

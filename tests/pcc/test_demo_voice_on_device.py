@@ -10,7 +10,7 @@ from support.blocks import golden, on_device, pcc
 
 from demo.cli import BUNDLED_CHECKPOINT
 from demo.convert import convert_offline, timed_chunks
-from demo.metrics import token_accuracy
+from evaluation.metrics import token_accuracy
 from reference.checkpoint import load_model
 from streaming.stream import ChunkedStream
 

@@ -14,7 +14,7 @@ from loguru import logger
 from support.blocks import NETWORK_PCC, allocated, golden, on_device, pcc, speech
 from support.queues import QueueRace
 
-from reference.streaming import LLVCStream
+from streaming.torch_engine import LLVCStream
 from tt import runner
 from tt.runner import MODES
 from ttnn_llvc import DEVICE_PARAMS, DeviceMemoryError

@@ -27,7 +27,7 @@ from support.golden import OPTIONS, SMALL, fill_by_rule
 
 from reference.checkpoint import CheckpointError
 from reference.llvc import LLVC
-from reference.streaming import LLVCStream
+from streaming.torch_engine import LLVCStream
 from tt.fused.network import why_not
 from ttnn_llvc import DeviceMemoryError, TtLLVC, UnsupportedOption
 

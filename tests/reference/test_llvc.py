@@ -7,9 +7,9 @@
 import pytest
 import torch
 from support.golden import load_golden
+from support.passthrough import make_passthrough
 
 from reference.llvc import LLVC
-from reference.passthrough import make_passthrough
 
 
 @pytest.fixture

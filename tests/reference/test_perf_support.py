@@ -13,7 +13,7 @@ from support.golden import load_golden
 from support.perf import chunk_figures, report_perf, time_chunks
 
 from demo.convert import stream_figures
-from reference.streaming import LLVCEngine, LLVCStream
+from streaming.torch_engine import LLVCEngine, LLVCStream
 
 # What tt-metal's tool that merges reports expects.
 COLUMNS = [

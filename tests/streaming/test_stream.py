@@ -16,13 +16,13 @@ from support.configurations import networks
 from support.engines import ENGINES, delayed, failing, held_bytes
 from support.fake_engine import GAIN, FakeEngine
 from support.golden import PUBLISHED, SMALL, fill_by_rule, load_golden, relative_error
+from support.passthrough import make_passthrough
 
-from onnx_llvc.engine import OnnxEngine
 from reference.llvc import LLVC
-from reference.passthrough import make_passthrough
-from reference.streaming import LLVCStream
+from streaming.onnx_engine import OnnxEngine
 from streaming.server import StreamServer
 from streaming.stream import ChunkedStream
+from streaming.torch_engine import LLVCStream
 
 TOLERANCE = 1e-5  # of the largest offline sample
 LENGTHS = (0, 1, 15, 16, 17, 207, 208, 209, 240, 16005)

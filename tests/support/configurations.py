@@ -5,10 +5,9 @@
 """Networks that nobody thought of: any options that a configuration may have, in sizes that compute quickly."""
 
 from hypothesis import strategies as st
+from support.golden import fill_by_rule
 
 from reference.llvc import LLVC
-
-from .golden import fill_by_rule
 
 CONNECTIONS = st.sampled_from([None, "none", "add", "multiply"])
 

@@ -80,7 +80,7 @@ def main(argv):
     from support.corpus import SlowConverter  # Ray's workers find it there, not in __main__
 
     import corpus.pipeline
-    from demo.convert_corpus import main
+    from corpus.__main__ import main
 
     corpus.pipeline.RayConverter = SlowConverter
     return main(argv)

@@ -24,7 +24,7 @@ import ttnn
 from support.blocks import golden, speech
 from support.fused_blocks import GIVEN
 
-from demo.files import replacing
+from audio.files import replacing
 from tt.fused.network import FusedNetwork, FusedStreams
 from ttnn_llvc import TtLLVC
 

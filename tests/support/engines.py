@@ -4,8 +4,8 @@
 
 """The engines on the CPU, which all have to pass the same tests, how they may behave, and what they hold."""
 
-from onnx_llvc.engine import OnnxEngine
-from reference.streaming import LLVCEngine
+from streaming.onnx_engine import OnnxEngine
+from streaming.torch_engine import LLVCEngine
 
 ENGINES = {"torch": LLVCEngine, "onnx": OnnxEngine}
 

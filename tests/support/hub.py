@@ -13,10 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import huggingface_hub
 import torch
 from huggingface_hub import constants
+from support.golden import load_golden
 
 from demo import download_weights
-
-from .golden import load_golden
 
 
 class Hub(ThreadingHTTPServer):

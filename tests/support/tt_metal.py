@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 # What lies in the project's folder and is no part of it.
-NOT_COPIED = {".git", ".venv", ".hypothesis", "llvc_models", "generated", "evaluation", "acceptance"}
+NOT_COPIED = {".git", ".venv", ".hypothesis", "llvc_models", "generated", "evaluated"}
 
 PYTEST_INI = """
 [pytest]

@@ -14,7 +14,7 @@ import soundfile
 import torch
 import torchaudio
 
-from demo.audio import read_audio, required_audio_files
+from audio.recording import read_audio, required_audio_files
 
 from .target import SAMPLE_RATE, Analysis, Speaker, to_target
 

@@ -18,7 +18,7 @@ from loguru import logger
 from matplotlib import pyplot
 from torch.nn import functional as F
 
-from demo.files import replacing
+from audio.files import replacing
 from demo.plot import save
 from reference.llvc import LLVC
 

@@ -5,7 +5,7 @@
 """Changes modules in small ways, one at a time, and says which changes their tests do not notice.
 
     make mutants                                                      # the lines changed since the last tag
-    make mutants MODULES="streaming/server.py demo/metrics.py"        # whole modules
+    make mutants MODULES="streaming/server.py evaluation/metrics.py"        # whole modules
 
 cosmic-ray makes the mutants; modules.toml says which tests a module has, equivalents.toml which mutants change nothing
 that could be tested, and why. A copy of the repository is mutated, by as many processes as there are cores. The order

@@ -20,10 +20,10 @@ from support.golden import load_golden
 
 pytest.importorskip("resemblyzer", reason="needs requirements-evaluation.txt", exc_type=ImportError)
 
-from demo import convert  # noqa: E402
+from demo import convert
 from demo.backend import Backend  # noqa: E402
 from demo.cli import BUNDLED_CHECKPOINT  # noqa: E402
-from demo.evaluate import (  # noqa: E402
+from evaluation.evaluate import (  # noqa: E402
     MET,
     MISSED,
     Evaluation,
@@ -36,8 +36,8 @@ from demo.evaluate import (  # noqa: E402
     read_utterances,
     reference_text,
 )
-from demo.judges import SpeakerEncoder  # noqa: E402
-from reference.streaming import LLVCEngine  # noqa: E402
+from evaluation.judges import SpeakerEncoder  # noqa: E402
+from streaming.torch_engine import LLVCEngine  # noqa: E402
 
 FAILED = 1
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,7 +216,7 @@ JUDGES = SimpleNamespace(encoder=Voices(), recogniser=Words(), listener=Opinion(
 def deaf(monkeypatch):
     """Judges of whom only the first, of voices, is the real one."""
     deaf = SimpleNamespace(encoder=SpeakerEncoder(), recogniser=JUDGES.recogniser, listener=JUDGES.listener)
-    monkeypatch.setattr("demo.evaluate.open_judges", lambda recogniser: deaf)
+    monkeypatch.setattr("evaluation.evaluate.open_judges", lambda recogniser: deaf)
 
 
 def test_one_silent_file_does_not_end_it(folders, tmp_path, capsys, deaf):

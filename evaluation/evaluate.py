@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""How good a checkpoint is on a backend: python -m demo.evaluate --input FOLDER --target FOLDER.
+"""How good a checkpoint is on a backend: python -m evaluation --input FOLDER --target FOLDER.
 
 Fidelity to the PyTorch reference, streaming against offline, speaker similarity, word error rate, DNSMOS and speed of
 every utterance, as a table, JSON, CSV and an HTML page with plots and audio.
@@ -27,10 +27,10 @@ from reference.errors import LLVCError, not_installed
 from streaming.stream import ChunkedStream
 
 from . import metrics
-from .audio import read_audio, required_audio_files
-from .backend import BACKENDS, open_backend
-from .cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, locate
-from .convert import convert_offline, stream_figures, timed_chunks
+from audio.recording import read_audio, required_audio_files
+from demo.backend import BACKENDS, open_backend
+from demo.cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, locate
+from demo.convert import convert_offline, stream_figures, timed_chunks
 from .judges import (
     RECOGNISERS,
     SAMPLE_RATE,
@@ -41,7 +41,7 @@ from .judges import (
     similarity,
     word_error_rate,
 )
-from .program import Parser, count, exit_code, file_path
+from demo.program import Parser, count, exit_code, file_path
 from .report import table, write_report
 
 PACKAGES = ("torch", "numpy", "resemblyzer", "jiwer", "pocketsphinx", "speechmos", "ttnn")
@@ -75,7 +75,7 @@ class Judges:
 def parse_args(argv=None):
     """Parses the command line; ends the program with one line and code 2 if it is wrong."""
     parser = Parser(
-        prog="demo.evaluate",
+        prog="python -m evaluation",
         description="Measure a checkpoint on a backend: fidelity, speaker similarity, word error rate, speed.",
         epilog="Exit codes: 0 all targets met, 3 a target missed, 1 an error, 2 wrong options.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -88,7 +88,7 @@ def parse_args(argv=None):
     add("--device_id", type=count(0), metavar="N", help="which device, instead of 0")
     add("--input", required=True, help="speech to convert; FILE.txt beside it: its words", **folder)
     add("--target", required=True, help="speech of the target voice", **folder)
-    add("--output", default=Path("evaluation"), help="where the report goes", **folder)
+    add("--output", default=Path("evaluated"), help="where the report goes", **folder)
     add("--chunk_factors", type=count(1), nargs="*", default=[1, 2, 4], metavar="N", help="streams to evaluate")
     add("--recogniser", choices=RECOGNISERS, default="pocketsphinx", help="what counts the words")
     add("--seconds", type=duration, metavar="S", help="only the first seconds of each file")

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from demo.audio import AudioError, Recording, check_writable, read_audio
-from demo.files import FileError
-from demo.reading import AudioReader
-from demo.writing import FORMATS, FFmpegWriter, open_output
+from audio.files import FileError
+from audio.reading import AudioReader
+from audio.recording import AudioError, Recording, check_writable, read_audio
+from audio.writing import FORMATS, FFmpegWriter, open_output
 
 NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 40000)).astype(np.float32)
 

@@ -24,11 +24,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
-from demo.audio import AudioError, Recording, read_audio
+from audio.reading import AudioReader, Block
+from audio.recording import AudioError, Recording, read_audio
+from audio.resampling import resampled
+from audio.writing import open_output
 from demo.convert import convert_blocks
-from demo.reading import AudioReader, Block
-from demo.resampling import resampled
-from demo.writing import open_output
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "test_wavs" / "example.wav"
@@ -432,7 +432,7 @@ class StubStream:
 
 def counted_peak(monkeypatch, rate, hours):
     """Bytes: torch's largest block and all that numpy and Python hold at a time, through the pipeline."""
-    monkeypatch.setattr("demo.audio.AudioReader", Endless)
+    monkeypatch.setattr("audio.recording.AudioReader", Endless)
     monkeypatch.setattr(Endless, "rate", rate)
     monkeypatch.setattr(Endless, "hours", hours)
     tracemalloc.start()

@@ -7,7 +7,7 @@
 import pytest
 import torch
 
-from demo import metrics
+from evaluation import metrics
 
 L = 16
 

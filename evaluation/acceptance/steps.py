@@ -16,10 +16,11 @@ import torch
 
 from reference.errors import LLVCError, one_line
 
-from .. import cli, evaluate
-from ..audio import read_audio, required_audio_files, write_audio
-from ..backend import has_card
-from ..weights import BUNDLED_CHECKPOINT, find_checkpoint
+from demo import cli
+from evaluation import evaluate
+from audio.recording import read_audio, required_audio_files, write_audio
+from demo.backend import has_card
+from demo.voice import BUNDLED_CHECKPOINT, find_checkpoint
 from .corpus import CorpusError, fetch_target, fetch_utterances, listed
 
 ROOT = cli.ROOT
@@ -169,7 +170,7 @@ class Acceptance:
         return audio.repeat(-(-MINUTE // len(audio)))[:MINUTE]
 
     def evaluation(self):
-        """How good the voice is: demo.evaluate on the utterances."""
+        """How good the voice is: python -m evaluation on the utterances."""
         self.figures("corpus")
         argv = ["--checkpoint", self.figures("weights")["path"], "--input", str(self.folder / "input")]
         argv += ["--target", self.figures("voice")["folder"], "--output", str(self.folder / "evaluation")]

@@ -15,10 +15,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from .audio import write_audio
-from .files import replacing
+from audio.recording import write_audio
+from audio.files import replacing
 from .judges import SAMPLE_RATE
-from .plot import draw_spectrogram, save
+from demo.plot import draw_spectrogram, save
 
 # Heading, figure, format. Error rates in percent, times in ms.
 COLUMNS = [

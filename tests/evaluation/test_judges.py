@@ -17,7 +17,7 @@ from support.golden import load_golden
 
 pytest.importorskip("resemblyzer", reason="needs requirements-evaluation.txt", exc_type=ImportError)
 
-from demo import judges  # noqa: E402
+from evaluation import judges
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "test_wavs" / "example.wav"
 TEXT = "forgotten too the name of Gillian"  # of the golden vectors' speech

@@ -5,7 +5,7 @@
 """Weights that turn the network into a wire: audio passes unchanged but for the final tanh.
 
 A network at its published sizes that needs no training, by which latency and alignment can be measured.
-`python -m reference.passthrough FILE.safetensors` writes its weights to a file.
+`python -m support.passthrough FILE.safetensors` writes its weights to a file.
 """
 
 import sys
@@ -13,8 +13,8 @@ import sys
 import safetensors.torch
 import torch
 
-from .config import LLVCConfig, load_config
-from .llvc import LLVC
+from reference.config import LLVCConfig, load_config
+from reference.llvc import LLVC
 
 
 @torch.no_grad()

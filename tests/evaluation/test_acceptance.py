@@ -22,14 +22,16 @@ from support.blocks import on_device
 from support.golden import load_golden
 from support.hub import isolated, published_checkpoint, serving, use_endpoint
 
-from demo import cli, evaluate, weights
-from demo.acceptance import corpus, steps
-from demo.acceptance.__main__ import ALL_MET, NOT_ALL_MET, main, parse_args
-from demo.acceptance.steps import STEPS, Acceptance, CannotRun, read_junit
-from demo.acceptance.targets import MET, MISSED, TARGETS, UNMEASURED, judged
+from demo import cli
+from demo import voice as weights
 from demo.backend import Backend
 from demo.download_weights import CHECKPOINT_PATH, REPO_ID
-from demo.evaluate import Judges
+from evaluation import evaluate
+from evaluation.acceptance import corpus, steps
+from evaluation.acceptance.__main__ import ALL_MET, NOT_ALL_MET, main, parse_args
+from evaluation.acceptance.steps import STEPS, Acceptance, CannotRun, read_junit
+from evaluation.acceptance.targets import MET, MISSED, TARGETS, UNMEASURED, judged
+from evaluation.evaluate import Judges
 from ttnn_llvc import TtLLVC
 
 PATH = CHECKPOINT_PATH.format(name="llvc")
@@ -225,7 +227,7 @@ def device_tests(tmp_path, monkeypatch):
 @on_device
 def test_on_the_mock_device(device, rung, server, device_tests, tmp_path, monkeypatch, capsys):
     if rung != "mock":
-        pytest.skip("stands in for a card; with one, run python -m demo.acceptance")
+        pytest.skip("stands in for a card; with one, run python -m evaluation.acceptance")
 
     @contextmanager
     def open_mock(name, model, *_):
@@ -395,10 +397,10 @@ def test_nothing_measured_is_nothing_met():
 
 def test_all_met_ends_well(tmp_path, monkeypatch):
     results = {step: {"status": "done", "figures": {"published": True}} for step in STEPS} | results_of()
-    monkeypatch.setattr("demo.acceptance.__main__.read_results", lambda args: results)
-    monkeypatch.setattr("demo.acceptance.__main__.statuses", lambda *_: [])
-    monkeypatch.setattr("demo.acceptance.__main__.write", lambda *_: None)
-    monkeypatch.setattr("demo.acceptance.__main__.provenance", lambda *_: "today")
+    monkeypatch.setattr("evaluation.acceptance.__main__.read_results", lambda args: results)
+    monkeypatch.setattr("evaluation.acceptance.__main__.statuses", lambda *_: [])
+    monkeypatch.setattr("evaluation.acceptance.__main__.write", lambda *_: None)
+    monkeypatch.setattr("evaluation.acceptance.__main__.provenance", lambda *_: "today")
     assert run(tmp_path, "--backend", "cpu") == ALL_MET
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from demo import audio
+from audio import recording as audio
 from tools import fuzz_inputs
 
 

@@ -13,7 +13,7 @@ import torch
 from reference.fold import fold
 from streaming.engine import ChunkEngine
 
-from .graph import build, histories, past_samples
+from .onnx_graph import build, histories, past_samples
 
 # A history is written on through a buffer of about this many frames before its last rows move to the front.
 RUN_FRAMES = 208

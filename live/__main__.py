@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Live voice conversion from microphone to loudspeaker: python -m demo.live (see --help)."""
+"""Live voice conversion from microphone to loudspeaker: python -m live (see --help)."""
 
 import argparse
 import os
@@ -13,12 +13,11 @@ from contextlib import ExitStack
 
 import torch
 
+from audio.files import replacing
+from demo.backend import BACKENDS, open_backend
+from demo.cli import add_voice, load, locate
+from demo.program import Parser, count, exit_code, file_path
 from reference.errors import LLVCError, not_installed, one_line
-
-from .backend import BACKENDS, open_backend
-from .cli import add_voice, load, locate
-from .files import replacing
-from .program import Parser, count, exit_code, file_path
 
 NETWORK_RATE = 16000  # Hz, with a server
 LINE_S = 0.25  # between two live lines on a terminal; elsewhere
@@ -48,7 +47,7 @@ def decibels(text):
 def parse_args(argv=None):
     """Parses the command line; ends the program with one line and code 2 if it is wrong."""
     parser = Parser(
-        prog="python -m demo.live",
+        prog="python -m live",
         description="Speak with the target voice: from a microphone to a loudspeaker or a virtual cable.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -62,7 +61,7 @@ def parse_args(argv=None):
     add("--gain", type=decibels, default=0.0, metavar="DB", help="of the microphone")
     add("--gate_db", type=decibels, metavar="DB", help="silence what is quieter than this (off by default)")
     add("--record", type=file_path, metavar="FILE.wav", help="write what went in (left) and came out (right)")
-    add("--server", metavar="URL", help="let a server convert: ws://HOST:PORT/stream of python -m demo.serve")
+    add("--server", metavar="URL", help="let a server convert: ws://HOST:PORT/stream of python -m live.serve")
     add("--token", help="the server's token")
     add_voice(add)
     add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from demo import report
+from evaluation import report
 
 SUMMARY = {
     "token_accuracy": 97.256,

@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Serves live voice conversion: python -m demo.serve, then open the page that it names (see --help)."""
+"""Serves live voice conversion: python -m live.serve, then open the page that it names (see --help)."""
 
 import argparse
 import ipaddress
@@ -11,11 +11,10 @@ import socket
 import ssl
 import sys
 
+from demo.backend import BACKENDS, available_cores, open_backend
+from demo.cli import BUNDLED_CHECKPOINT, add_voice, load, locate
+from demo.program import Parser, count, exit_code, file_path
 from reference.errors import LLVCError, not_installed, one_line
-
-from .backend import BACKENDS, available_cores, open_backend
-from .cli import BUNDLED_CHECKPOINT, add_voice, load, locate
-from .program import Parser, count, exit_code, file_path
 
 
 class ServeError(LLVCError):
@@ -36,7 +35,7 @@ def minutes(text):
 def parse_args(argv=None):
     """Parses the command line; ends the program with one line and code 2 if it is wrong."""
     parser = Parser(
-        prog="python -m demo.serve",
+        prog="python -m live.serve",
         description="Serve live voice conversion: a page to speak into, and a WebSocket (docs/PROTOCOL.md).",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from reference.errors import LLVCError, one_line
 
-from ..files import replacing
+from audio.files import replacing
 
 UTTERANCES = Path(__file__).with_name("utterances.txt")
 LIBRISPEECH = Path("LibriSpeech", "test-clean")  # in the folder of the corpus

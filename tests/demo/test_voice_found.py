@@ -14,7 +14,8 @@ from huggingface_hub import constants
 from support.golden import load_golden
 from support.hub import isolated, published_checkpoint, serving, use_endpoint
 
-from demo import cli, weights
+from demo import cli
+from demo import voice as weights
 from demo.cli import BUNDLED_CHECKPOINT
 from demo.download_weights import CHECKPOINT_PATH, LOCAL_DIR, REPO_ID
 

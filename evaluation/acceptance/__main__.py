@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Measures every target on the card that is there, in one go: python -m demo.acceptance
+"""Measures every target on the card that is there, in one go: python -m evaluation.acceptance
 
 Downloads the published voice (39 MB) and LibriSpeech test-clean (346 MB), runs the tests and the demo on the card and
 the evaluation, and prints a table: each target, its measured value, met or missed. What was done is kept: run it again
@@ -18,10 +18,10 @@ from pathlib import Path
 
 from reference.errors import LLVCError, one_line
 
-from ..backend import has_card
-from ..files import replacing
+from demo.backend import has_card
+from audio.files import replacing
 from ..judges import RECOGNISERS
-from ..program import Parser, count, exit_code
+from demo.program import Parser, count, exit_code
 from .report import statuses, text_table, write
 from .steps import STEPS, Acceptance, CannotRun, is_done, is_of_other_weights, weights_in
 from .targets import MISSED, UNMEASURED, judged
@@ -36,7 +36,7 @@ class AcceptanceError(LLVCError):
 def parse_args(argv=None):
     """Parses the command line; ends the program with one line and code 2 if it is wrong."""
     parser = Parser(
-        prog="python -m demo.acceptance",
+        prog="python -m evaluation.acceptance",
         description=__doc__.splitlines()[0],
         epilog="Exit codes: 0 all targets met, 3 some missed or not measured, 1 an error, 2 wrong options.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

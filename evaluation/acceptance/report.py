@@ -6,7 +6,7 @@
 
 import html
 
-from ..files import replacing
+from audio.files import replacing
 from ..report import PAGE, cells
 from .targets import judged
 

@@ -83,8 +83,8 @@ def test_the_demo_needs_no_more_than_its_file(tmp_path):
 @pytest.mark.parametrize(
     "missing, purpose, run, argv",
     [
-        ("speechmos", "evaluation", "demo.evaluate", ["--input", "test_wavs", "--target", "test_wavs"]),
-        ("sounddevice", "live", "demo.live", []),
+        ("speechmos", "evaluation", "evaluation", ["--input", "test_wavs", "--target", "test_wavs"]),
+        ("sounddevice", "live", "live", []),
         ("pyworld", "training", "tools.train_demo_voice", ["--help"]),
     ],
 )

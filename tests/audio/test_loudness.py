@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from demo.loudness import MAX_GAIN, LoudnessMatcher, LoudnessMeter, k_weighting
+from audio.loudness import MAX_GAIN, LoudnessMatcher, LoudnessMeter, k_weighting
 
 RATE = 16000
 EXAMPLE = Path(__file__).resolve().parents[2] / "test_wavs" / "example.wav"

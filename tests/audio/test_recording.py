@@ -12,8 +12,8 @@ import pytest
 import soundfile
 import torch
 
-from demo.audio import AudioError, check_writable, find_audio_files, find_other_files, read_audio, write_audio
-from demo.files import FileError, replacing
+from audio.files import FileError, replacing
+from audio.recording import AudioError, check_writable, find_audio_files, find_other_files, read_audio, write_audio
 
 
 def tone(rate, seconds=0.5, channels=1):

@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Converts corpora on many cards and hosts: python -m demo.convert_corpus (see --help)."""
+"""Converts corpora on many cards and hosts: python -m corpus (see --help)."""
 
 import argparse
 import hashlib
@@ -12,12 +12,11 @@ from dataclasses import asdict
 
 from corpus.item import sha256_of
 from corpus.run import SUFFIXES, convert_corpus
+from demo import cli
+from demo.backend import BACKENDS
+from demo.cli import LISTED, add_voice, load, locate, sample_rate_option, voice
+from demo.program import Parser, count, exit_code, file_path
 from reference.errors import LLVCError
-
-from . import cli
-from .backend import BACKENDS
-from .cli import LISTED, add_voice, load, locate, sample_rate_option, voice
-from .program import Parser, count, exit_code, file_path
 
 CHANNELS = {"mix": "mix", "each": "each", "first": 1}
 
@@ -25,7 +24,7 @@ CHANNELS = {"mix": "mix", "each": "each", "first": 1}
 def parse_args(argv=None):
     """Parses the command line; ends the program with one line and code 2 if it is wrong."""
     parser = Parser(
-        prog="python -m demo.convert_corpus",
+        prog="python -m corpus",
         description="Convert a corpus on all CPUs or cards of this machine or of a Ray cluster. The same command "
         "again does what is missing or has changed.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
