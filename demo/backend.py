@@ -17,7 +17,7 @@ import torch
 
 from reference.errors import LLVCError, not_installed, one_line
 from streaming.engine import ChunkEngine
-from streaming.torch_engine import LLVCEngine
+from streaming.torch_engine import TorchEngine
 
 MOST_ONNX_BYTES = 2**31  # of a graph with its weights
 BACKENDS = ("auto", "cpu", "torch", "ttnn")
@@ -73,7 +73,7 @@ def open_backend(name, model, device_id=None, streams=1, kernels="auto", threads
     if name in ("cpu", "torch"):
         engine = _onnx_engine(model, threads) if name == "cpu" else None
         if engine is None:
-            name, engine = "torch", partial(LLVCEngine, model)
+            name, engine = "torch", partial(TorchEngine, model)
             torch.set_num_threads(threads)
 
         def open_engine(chunk_factor, batch_size, mode):

@@ -21,16 +21,17 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from audio.recording import read_audio, required_audio_files
+from demo.backend import BACKENDS, open_backend
+from demo.cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, locate
+from demo.convert import convert_offline, stream_figures, timed_chunks
+from demo.program import Parser, count, exit_code, file_path
 from reference.checkpoint import load_model
 from reference.config import load_config
 from reference.errors import LLVCError, not_installed
 from streaming.stream import ChunkedStream
 
 from . import metrics
-from audio.recording import read_audio, required_audio_files
-from demo.backend import BACKENDS, open_backend
-from demo.cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, locate
-from demo.convert import convert_offline, stream_figures, timed_chunks
 from .judges import (
     RECOGNISERS,
     SAMPLE_RATE,
@@ -41,7 +42,6 @@ from .judges import (
     similarity,
     word_error_rate,
 )
-from demo.program import Parser, count, exit_code, file_path
 from .report import table, write_report
 
 PACKAGES = ("torch", "numpy", "resemblyzer", "jiwer", "pocketsphinx", "speechmos", "ttnn")

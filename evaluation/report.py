@@ -15,10 +15,11 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from audio.recording import write_audio
 from audio.files import replacing
-from .judges import SAMPLE_RATE
+from audio.recording import write_audio
 from demo.plot import draw_spectrogram, save
+
+from .judges import SAMPLE_RATE
 
 # Heading, figure, format. Error rates in percent, times in ms.
 COLUMNS = [

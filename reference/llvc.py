@@ -194,7 +194,8 @@ class LLVC(nn.Module):
         dec_buf, out_buf, convnet_pre_ctx), the buffers for the next call; pad=False takes x as a window that
         holds 2 * lookahead_len samples more than come out. ValueError for audio of another shape.
 
-        For streaming use LLVCStream: windows that overlap in front of the prenet do not give the offline result.
+        For streaming use streaming.stream.ChunkedStream: windows that overlap in front of the prenet do not give the
+        offline result.
         """
         buffers = (enc_buf, dec_buf, out_buf)
         streaming = enc_buf is not None

@@ -7,13 +7,15 @@
 import torch
 from torch.nn import functional as F
 
-from streaming.engine import ChunkEngine
-from streaming.stream import ChunkedStream
+from .engine import ChunkEngine
 
 
-class LLVCEngine(ChunkEngine):
+class TorchEngine(ChunkEngine):
     """The PyTorch network. The prenet sees each sample once: windows overlap behind it, where the published script
-    lets them overlap in front."""
+    lets them overlap in front.
+
+    chunk_factor times the decoder's window (13 ms in the published network) is converted at a time.
+    """
 
     def __init__(self, model, chunk_factor=1, batch_size=1):
         self._modules, self._weights = list(model.modules()), list(model.named_parameters())
@@ -90,18 +92,3 @@ class LLVCEngine(ChunkEngine):
 
     def close(self):
         self._state = self._fresh = self._audio = None
-
-
-class LLVCStream(ChunkedStream):
-    """Streams a batch of signals through the PyTorch network.
-
-    with LLVCStream(model, chunk_factor=1, batch_size=1) as stream:
-        audio = stream.push(samples)  # [1, any length] -> [1, k]
-        ...
-        audio = stream.flush()
-
-    chunk_factor times the decoder's window (13 ms in the published network) is converted at a time.
-    """
-
-    def __init__(self, model, chunk_factor=1, batch_size=1):
-        super().__init__(LLVCEngine(model, chunk_factor, batch_size))

@@ -40,7 +40,7 @@ from reference.config import load_config  # noqa: E402
 from reference.llvc import LLVC  # noqa: E402
 from streaming.onnx_engine import OnnxEngine  # noqa: E402
 from streaming.stream import ChunkedStream  # noqa: E402
-from streaming.torch_engine import LLVCEngine  # noqa: E402
+from streaming.torch_engine import TorchEngine  # noqa: E402
 
 ROUNDS = 5
 CHUNKS = 40  # of a block
@@ -123,7 +123,7 @@ def speech(batch_size, seconds, sample_rate):
 
 def table(model, published, sample_rate):
     def streams(chunk_factor, batch_size, threads=1):
-        engines = {"torch": LLVCEngine(model, chunk_factor, batch_size)}
+        engines = {"torch": TorchEngine(model, chunk_factor, batch_size)}
         engines["onnx"] = OnnxEngine(model, chunk_factor, batch_size, threads)
         opened = {name: ChunkedStream(engine) for name, engine in engines.items()}
         return ({"published": PublishedStream(published, model.state_dict(), batch_size)} if published else {}) | opened

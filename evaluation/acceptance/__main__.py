@@ -16,12 +16,12 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+from audio.files import replacing
+from demo.backend import has_card
+from demo.program import Parser, count, exit_code
 from reference.errors import LLVCError, one_line
 
-from demo.backend import has_card
-from audio.files import replacing
 from ..judges import RECOGNISERS
-from demo.program import Parser, count, exit_code
 from .report import statuses, text_table, write
 from .steps import STEPS, Acceptance, CannotRun, is_done, is_of_other_weights, weights_in
 from .targets import MISSED, UNMEASURED, judged

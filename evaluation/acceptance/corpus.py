@@ -15,9 +15,8 @@ import httpx2
 import torchaudio
 from tqdm import tqdm
 
-from reference.errors import LLVCError, one_line
-
 from audio.files import replacing
+from reference.errors import LLVCError, one_line
 
 UTTERANCES = Path(__file__).with_name("utterances.txt")
 LIBRISPEECH = Path("LibriSpeech", "test-clean")  # in the folder of the corpus

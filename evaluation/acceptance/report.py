@@ -7,6 +7,7 @@
 import html
 
 from audio.files import replacing
+
 from ..report import PAGE, cells
 from .targets import judged
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import torch
 
-from reference.errors import LLVCError, one_line
-
-from demo import cli
-from evaluation import evaluate
 from audio.recording import read_audio, required_audio_files, write_audio
+from demo import cli
 from demo.backend import has_card
 from demo.voice import BUNDLED_CHECKPOINT, find_checkpoint
+from evaluation import evaluate
+from reference.errors import LLVCError, one_line
+
 from .corpus import CorpusError, fetch_target, fetch_utterances, listed
 
 ROOT = cli.ROOT

@@ -37,7 +37,7 @@ from evaluation.evaluate import (  # noqa: E402
     reference_text,
 )
 from evaluation.judges import SpeakerEncoder  # noqa: E402
-from streaming.torch_engine import LLVCEngine  # noqa: E402
+from streaming.torch_engine import TorchEngine  # noqa: E402
 
 FAILED = 1
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,20 +136,20 @@ def test_reference_texts_in_any_encoding(tmp_path, encoding):
     assert reference_text(tmp_path / "1-2-0000.flac") == "GUTEN TAG"
 
 
-class Noisy(LLVCEngine):
+class Noisy(TorchEngine):
     def _collect(self):
         audio = super()._collect()
         return audio + 0.3 * audio.std() * torch.randn(audio.shape)
 
 
-class Late(LLVCEngine):
+class Late(TorchEngine):
     """A sample behind."""
 
     def _collect(self):
         return super()._collect().roll(1, dims=-1)
 
 
-class Clicking(LLVCEngine):
+class Clicking(TorchEngine):
     """Wrong by a little where a chunk begins."""
 
     def _collect(self):
@@ -247,7 +247,7 @@ def test_targets_that_are_met(folders, report, tmp_path, deaf):
 @pytest.mark.parametrize(
     "engine, found",
     [
-        (LLVCEngine, None),
+        (TorchEngine, None),
         (Noisy, "token accuracy"),
         (Late, "token accuracy"),
         (Clicking, "error at chunk borders"),

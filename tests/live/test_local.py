@@ -26,7 +26,7 @@ from live.__main__ import main, parse_args
 from live.client import ServerError
 from live.converters import LocalConverter, RemoteConverter
 from live.ring import PlaybackBuffer, Ring
-from streaming.torch_engine import LLVCEngine
+from streaming.torch_engine import TorchEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "test_wavs" / "example.wav"
@@ -97,8 +97,8 @@ def test_converters(remote):
     with torch.no_grad():
         expected = GOLDEN.model(torch.from_numpy(speech)[None, None])[0, 0].numpy()
     got = []
-    with LiveServer(LLVCEngine(GOLDEN.model)) as server:
-        converter = RemoteConverter(server.url, 16000) if remote else LocalConverter(LLVCEngine(GOLDEN.model), 16000)
+    with LiveServer(TorchEngine(GOLDEN.model)) as server:
+        converter = RemoteConverter(server.url, 16000) if remote else LocalConverter(TorchEngine(GOLDEN.model), 16000)
         assert converter.chunk_len == 208
         for start in range(0, 6000, 160):
             got.append(converter.push(speech[start : start + 160])[1])
@@ -270,7 +270,7 @@ def test_from_a_virtual_microphone_to_a_virtual_loudspeaker(sound, small, tmp_pa
     ]
     with finished(subprocess.Popen(listener, env=sound)) as parec:
         if remote:
-            with LiveServer(LLVCEngine(GOLDEN.model)) as server:
+            with LiveServer(TorchEngine(GOLDEN.model)) as server:
                 (before, after), lines = speak(sound, ["--server", server.url, "--monitor", "pulse"], tmp_path)
         else:
             (before, after), lines = speak(sound, [*small, "--gain", "-3"], tmp_path)

@@ -17,7 +17,7 @@ from support.golden import load_golden
 from support.live_server import LiveServer, wait_until
 
 from live.client import Connection
-from streaming.torch_engine import LLVCEngine
+from streaming.torch_engine import TorchEngine
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs requirements-tests.txt (playwright)")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -56,7 +56,7 @@ def chromium():
 
 @pytest.fixture(scope="module")
 def live():
-    with LiveServer(LLVCEngine(GOLDEN.model, 1, 2)) as server:
+    with LiveServer(TorchEngine(GOLDEN.model, 1, 2)) as server:
         yield server
 
 
@@ -175,13 +175,13 @@ def test_controls_while_speaking(page, live):
 
 
 def test_it_reconnects_after_a_restart(chromium):
-    with LiveServer(LLVCEngine(GOLDEN.model)) as first:
+    with LiveServer(TorchEngine(GOLDEN.model)) as first:
         context = opened(chromium, first.page)
         page = context.__enter__()
         page.get_by_role("button", name="Start").click()
         status(page, SPEAKING)
     status(page, "connecting again")
-    with LiveServer(LLVCEngine(GOLDEN.model), port=first.port) as second:
+    with LiveServer(TorchEngine(GOLDEN.model), port=first.port) as second:
         status(page, SPEAKING)
         wait_until(lambda: second.metric("chunks_total") > 10, "it speaks again")
         context.__exit__(None)
@@ -197,7 +197,7 @@ def test_a_full_server_is_said_and_tried_again(page, live):
 
 
 def test_a_token_is_asked_for(chromium):
-    with LiveServer(LLVCEngine(GOLDEN.model), token="geheim") as server, opened(chromium, server.page) as page:
+    with LiveServer(TorchEngine(GOLDEN.model), token="geheim") as server, opened(chromium, server.page) as page:
         page.get_by_role("button", name="Start").click()
         status(page, "wants a token")
         page.get_by_label("Token").fill("geheim")

@@ -27,7 +27,7 @@ from live import session as session_module
 from live.client import Connection, ServerError
 from live.protocol import CLOSE_CODES, MAX_FRAME
 from streaming.server import StreamServer
-from streaming.torch_engine import LLVCEngine
+from streaming.torch_engine import TorchEngine
 
 GOLDEN = load_golden("small")
 SPEECH = GOLDEN.arrays["audio"][:8000]
@@ -35,7 +35,7 @@ HELLO = {"type": "hello", "version": 1, "rate": 16000, "format": "f32"}
 
 
 def engine(places=3):
-    return LLVCEngine(GOLDEN.model, 1, places)
+    return TorchEngine(GOLDEN.model, 1, places)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from loguru import logger
 from support.blocks import NETWORK_PCC, allocated, golden, on_device, pcc, speech
 from support.queues import QueueRace
 
-from streaming.torch_engine import LLVCStream
+from streaming.stream import ChunkedStream
+from streaming.torch_engine import TorchEngine
 from tt import runner
 from tt.runner import MODES
 from ttnn_llvc import DEVICE_PARAMS, DeviceMemoryError
@@ -284,7 +285,7 @@ def test_streams_out_of_step_are_pipelined_too(device, make_network):
             return torch.cat(parts, dim=1), parts[0].shape[1]
 
     value, given = both(make_network(device, golden("llvc").model).stream(1, 2, "throughput"))
-    expected, given_at_once = both(LLVCStream(model, 1, 2))
+    expected, given_at_once = both(ChunkedStream(TorchEngine(model, 1, 2)))
     assert value.shape == expected.shape and (given, given_at_once) == (208, 416)
     assert (value[1, given:given_at_once] == 0).all()
     expected[1, given:given_at_once] = 0

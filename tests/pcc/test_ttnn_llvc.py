@@ -27,7 +27,8 @@ from support.golden import OPTIONS, SMALL, fill_by_rule
 
 from reference.checkpoint import CheckpointError
 from reference.llvc import LLVC
-from streaming.torch_engine import LLVCStream
+from streaming.stream import ChunkedStream
+from streaming.torch_engine import TorchEngine
 from tt.fused.network import why_not
 from ttnn_llvc import DeviceMemoryError, TtLLVC, UnsupportedOption
 
@@ -122,7 +123,7 @@ def test_restarting_one_stream_of_a_batch(device, reset_at, make_network):
     model = golden("llvc").model
     audio = speech("llvc", 2, 1100)
     value = restarted(make_network(device, model).stream(1, 2), audio, reset_at)
-    expected = restarted(LLVCStream(model, 1, 2), audio, reset_at)
+    expected = restarted(ChunkedStream(TorchEngine(model, 1, 2)), audio, reset_at)
     assert value.shape == expected.shape
     for b in range(2):
         assert pcc(value[b], expected[b]) >= NETWORK_PCC, f"stream {b}"
@@ -274,7 +275,7 @@ def test_any_network(device, rung, make_network, kernels, data, chunk_factor, ba
     assume(kernels == "stock" or why_not(device, model.config) is None)  # some have more weights than a core can hold
     audio = speech("llvc", batch_size, min(2 * chunk_factor * model.config.chunk_len + 77, 3000))
     reset_at = data.draw(st.integers(0, audio.shape[1]))
-    expected = restarted(LLVCStream(model, chunk_factor, batch_size), audio, reset_at)
+    expected = restarted(ChunkedStream(TorchEngine(model, chunk_factor, batch_size)), audio, reset_at)
     assume(expected.abs().amax(dim=1).min() > 1e-6)  # prenets that multiply leave nothing of some
     value = restarted(make_network(device, model).stream(chunk_factor, batch_size), audio, reset_at)
     for b in range(batch_size):

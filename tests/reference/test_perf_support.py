@@ -13,7 +13,8 @@ from support.golden import load_golden
 from support.perf import chunk_figures, report_perf, time_chunks
 
 from demo.convert import stream_figures
-from streaming.torch_engine import LLVCEngine, LLVCStream
+from streaming.stream import ChunkedStream
+from streaming.torch_engine import TorchEngine
 
 # What tt-metal's tool that merges reports expects.
 COLUMNS = [
@@ -35,7 +36,7 @@ COLUMNS = [
 def test_every_timed_push_is_one_chunk():
     golden = load_golden("small")
     audio = torch.from_numpy(golden.arrays["audio"])[None, : 5 * 208]
-    with LLVCStream(golden.model) as stream:
+    with ChunkedStream(TorchEngine(golden.model)) as stream:
         seconds, output = time_chunks(stream, audio, 12)
         assert len(seconds) == 12 and output.shape == (1, 12 * 208)
         figures = chunk_figures(seconds, stream)
@@ -45,7 +46,7 @@ def test_every_timed_push_is_one_chunk():
     assert (output - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
-class Sleepy(LLVCEngine):
+class Sleepy(TorchEngine):
     def _submit(self, *arguments):
         time.sleep(0.02)
         super()._submit(*arguments)
@@ -54,14 +55,14 @@ class Sleepy(LLVCEngine):
 def test_the_time_of_a_push_counts_all_of_it():
     golden = load_golden("small")
     audio = torch.zeros(1, 2080)
-    with LLVCStream(golden.model) as stream:
+    with ChunkedStream(TorchEngine(golden.model)) as stream:
         stream.engine = Sleepy(golden.model)
         seconds, _ = time_chunks(stream, audio, 3)
     assert min(seconds) >= 0.02
 
 
 def test_figures_of_known_times():
-    engine = LLVCEngine(load_golden("small").model)
+    engine = TorchEngine(load_golden("small").model)
     times = stream_figures([9.0, *(k / 1000 for k in range(1, 102))], engine, 16000)
     values = {name: round(value, 6) for name, value in times["compute_ms"].items()}
     assert values == {"mean": 51, "p50": 51, "p95": 96, "p99": 100, "max": 101, "jitter": 49}

@@ -22,7 +22,7 @@ from reference.llvc import LLVC
 from streaming.onnx_engine import OnnxEngine
 from streaming.server import StreamServer
 from streaming.stream import ChunkedStream
-from streaming.torch_engine import LLVCStream
+from streaming.torch_engine import TorchEngine
 
 TOLERANCE = 1e-5  # of the largest offline sample
 LENGTHS = (0, 1, 15, 16, 17, 207, 208, 209, 240, 16005)
@@ -360,7 +360,7 @@ def test_wrong_calls(engine):
 def test_a_network_that_changes_under_a_stream():
     """train() would turn dropout on, half() fail somewhere inside; weights that were folded do not change."""
     model = load_golden("small").model
-    with LLVCStream(model) as s, ChunkedStream(OnnxEngine(model)) as folded:
+    with ChunkedStream(TorchEngine(model)) as s, ChunkedStream(OnnxEngine(model)) as folded:
         for change, back, message in (
             (model.train, model.eval, "training mode; call model.eval"),
             (model.mask_gen.train, model.eval, "training mode; call model.eval"),
@@ -372,7 +372,7 @@ def test_a_network_that_changes_under_a_stream():
                 s.push(torch.zeros(1, 300))
             back()
             s.reset()
-            assert torch.equal(s.push(torch.zeros(1, 300)), LLVCStream(model).push(torch.zeros(1, 300)))
+            assert torch.equal(s.push(torch.zeros(1, 300)), ChunkedStream(TorchEngine(model)).push(torch.zeros(1, 300)))
         model.train()
         audio = speech("small", 1, 3000)
         streamed = torch.cat((folded.push(audio), folded.flush()), dim=1)
@@ -383,7 +383,7 @@ def test_a_network_that_changes_under_a_stream():
 def test_half_and_double_networks(precision):
     model = load_golden("small").model.to(precision)
     with pytest.raises(ValueError, match=f"in {precision} .*; call model.float"):
-        LLVCStream(model)
+        ChunkedStream(TorchEngine(model))
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@
 """The engines on the CPU, which all have to pass the same tests, how they may behave, and what they hold."""
 
 from streaming.onnx_engine import OnnxEngine
-from streaming.torch_engine import LLVCEngine
+from streaming.torch_engine import TorchEngine
 
-ENGINES = {"torch": LLVCEngine, "onnx": OnnxEngine}
+ENGINES = {"torch": TorchEngine, "onnx": OnnxEngine}
 
 
 def delayed(engine, chunks=1):
