@@ -12,10 +12,10 @@ from dataclasses import asdict
 
 from corpus.item import sha256_of
 from corpus.run import SUFFIXES, convert_corpus
-from demo import cli
 from demo.backend import BACKENDS
 from demo.cli import LISTED, add_voice, load, locate, sample_rate_option, voice
 from demo.program import Parser, count, exit_code, file_path
+from demo.tracks import ConversionOptions
 from reference.errors import LLVCError
 
 CHANNELS = {"mix": "mix", "each": "each", "first": 1}
@@ -71,17 +71,20 @@ def run(args):
     for name in ("checkpoint_path", "config_path"):
         setattr(args, name, locate(getattr(args, name)))
     model, sample_rate = load(args)
-    args.demo = cli.parse_args([])  # the options of demo.py that conversion follows
-    args.demo.channels = CHANNELS[args.channels]
-    for name in ("output_rate", "match_loudness", "metadata", "strict"):
-        setattr(args.demo, name, getattr(args, name))
+    options = ConversionOptions(
+        channels=CHANNELS[args.channels],
+        output_rate=args.output_rate,
+        match_loudness=args.match_loudness,
+        metadata=args.metadata,
+        strict=args.strict,
+    )
     configuration = {
         "network_sha256": hashlib.sha256(json.dumps(asdict(model.config), sort_keys=True).encode()).hexdigest(),
         "network_rate": sample_rate,
         **{name: getattr(args, name) for name in ("channels", "format", "output_rate", "match_loudness", "metadata")},
     }
     checkpoint = sha256_of(voice(args))
-    records, there, failures = convert_corpus(args, model, checkpoint, configuration, sample_rate)
+    records, there, failures = convert_corpus(args, options, model, checkpoint, configuration, sample_rate)
     done = [record for record in records if record["status"] == "done"]
     for failure in failures[:LISTED]:
         print(f"error: {failure['reason']}", file=sys.stderr)

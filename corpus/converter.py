@@ -11,14 +11,13 @@ import pickle
 import platform
 import tempfile
 import time
-from argparse import Namespace
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo.backend import open_backend
 from demo.convert import serve_jobs
-from demo.tracks import Converter
+from demo.tracks import ConversionOptions, Converter
 from reference.errors import one_line
 from streaming.server import StreamServer
 
@@ -34,14 +33,14 @@ DEVICES = Path("/dev/tenstorrent")
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run converts. `made` is what results depend on beside their input; `options` are those of demo.py."""
+    """How a run converts. `made` is what results depend on beside their input."""
 
     output: str
     run: str
     made: dict  # checkpoint_sha256, configuration, backend
     sample_rate: int
     streams: int
-    options: Namespace
+    options: ConversionOptions
     packed: frozenset | None = None  # with Parquet shards: the results that are in them already
 
 

@@ -71,8 +71,8 @@ def open_table(path, files, output):
     return TableCorpus(path, files, output)
 
 
-def convert_corpus(args, model, checkpoint_sha256, configuration, sample_rate):
-    """Does what the command line says; returns (records, how many were there before, failures).
+def convert_corpus(args, options, model, checkpoint_sha256, configuration, sample_rate):
+    """Does what the command line and ConversionOptions say; returns (records, how many were there before, failures).
 
     CorpusError, or another LLVCError, if the run cannot start or go on; what was done by then is kept.
     """
@@ -98,7 +98,7 @@ def convert_corpus(args, model, checkpoint_sha256, configuration, sample_rate):
                 made={"checkpoint_sha256": checkpoint_sha256, "configuration": configuration, "backend": backend},
                 sample_rate=sample_rate,
                 streams=args.streams,
-                options=args.demo,
+                options=options,
                 packed=frozenset(packed.places) if shards else None,
             )
             records = run_units(ray, args, settings, state, items, before, model) if items else {}

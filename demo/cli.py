@@ -27,7 +27,7 @@ from reference.errors import LLVCError, one_line
 from .backend import BACKENDS, KERNELS, available_cores, idle_cores, open_backend
 from .convert import convert_jobs
 from .program import Parser, count, exit_code, file_path
-from .tracks import Converter, TrackJob
+from .tracks import ConversionOptions, Converter, TrackJob
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_CHECKPOINT = "llvc_models/models/checkpoints/llvc/G_500000.pth"
@@ -239,6 +239,20 @@ def run(args):
     return convert(args)
 
 
+def conversion_options(args):
+    """What the options say of recordings and results."""
+    return ConversionOptions(
+        channels=args.channels,
+        output_rate=args.output_rate,
+        raw=args.raw,
+        raw_rate=args.rate,
+        match_loudness=args.match_loudness,
+        metadata=args.metadata,
+        strict=args.strict,
+        plot=args.plot,
+    )
+
+
 def default_threads(args):
     """One for each stream. One for a file chunk by chunk, and whatever cores are idle for one in long chunks: threads
     that share a chunk wait for the slowest of them."""
@@ -253,6 +267,7 @@ def convert(args):
         setattr(args, name, locate(getattr(args, name)))
     pairs = plan(args)
     model, sample_rate = load(args)
+    options = conversion_options(args)
     threads = args.threads or default_threads(args)
     torch.set_num_threads(1)  # of the resampler: where a core is busy, its thread makes the others wait
     done, failed, streaming = [], [], None
@@ -279,15 +294,17 @@ def convert(args):
     with open_backend(args.backend, model, args.device_id, args.streams or 1, args.kernels, threads) as backend:
         if args.streams:
             if folder:
-                jobs = [TrackJob(*pair, sample_rate, args, succeed, fail) for pair in pairs]
+                jobs = [TrackJob(*pair, sample_rate, options, succeed, fail) for pair in pairs]
             else:  # copies of a single file fill all streams; one of them is written
-                jobs = [TrackJob(*pairs[0], sample_rate, args, succeed, fail)]
-                jobs += [TrackJob(*pairs[0], sample_rate, args, ignore, ignore, False) for _ in range(args.streams - 1)]
+                jobs = [TrackJob(*pairs[0], sample_rate, options, succeed, fail)]
+                copy = (*pairs[0], sample_rate, options, ignore, ignore, False)
+                jobs += [TrackJob(*copy) for _ in range(args.streams - 1)]
             streaming = convert_jobs(backend, jobs, args.streams, args.chunk_factor, args.mode, sample_rate)
             order = {str(source): index for index, (source, _) in enumerate(pairs)}
             done.sort(key=lambda figures: order[figures["input"]])
         else:
-            with Converter(backend, sample_rate, args) as converter:
+            chunk_factor = args.chunk_factor if args.streaming else None
+            with Converter(backend, sample_rate, options, chunk_factor, args.mode) as converter:
                 for source, target in tqdm(pairs, unit="file") if folder else pairs:
                     try:
                         succeed(converter.convert(source, target, progress=not folder))

@@ -6,6 +6,7 @@
 
 from array import array
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,15 +22,44 @@ from .convert import Job, convert_blocks, stream_figures
 PLOT_SECONDS = 600  # of a longer file only the beginning is drawn
 
 
-class Converter:
-    """Converts files as the options say, with a stream for every number of signals that comes up.
+@dataclass(frozen=True)
+class ConversionOptions:
+    """What is made of a recording beside converting it.
 
-    with Converter(backend, sample_rate, args) as converter:
+    channels: mix, left, right, each (a signal for every channel), or a number from 1.
+    output_rate: of the result in Hz; None: the network's.
+    raw: pipes and files of no audio format hold samples of this type (audio.reading.RAW_TYPES), without a header.
+    raw_rate: of such samples in Hz.
+    match_loudness: bring the result to the loudness of the recording.
+    metadata: keep the recording's tags.
+    strict: refuse a damaged recording instead of converting what is left of it.
+    plot: a PNG file to draw the recording and its result into.
+    """
+
+    channels: str | int = "mix"
+    output_rate: int | None = None
+    raw: str | None = None
+    raw_rate: int | None = None
+    match_loudness: bool = False
+    metadata: bool = True
+    strict: bool = False
+    plot: str | None = None
+
+
+class Converter:
+    """Converts files one after the other, with a stream for every number of signals that comes up.
+
+    In one go, in the chunks that suit the backend or, with a chunk_factor, chunk by chunk in this mode (tt/runner.py).
+
+    with Converter(backend, sample_rate, options) as converter:
         figures = converter.convert(source, target)
     """
 
-    def __init__(self, backend, sample_rate, args):
-        self.backend, self.sample_rate, self.args = backend, sample_rate, args
+    def __init__(self, backend, sample_rate, options, chunk_factor=None, mode="latency"):
+        self.sample_rate, self.options = sample_rate, options
+        self._open_engine, self._chunked = backend.open_engine, chunk_factor is not None
+        offline = backend.offline_chunk_factor, backend.offline_mode
+        self._chunk_factor, self._mode = (chunk_factor, mode) if self._chunked else offline
         self._streams = {}
 
     def __enter__(self):
@@ -41,24 +71,24 @@ class Converter:
 
     def _stream(self, signals):
         if signals not in self._streams:
-            backend, args = self.backend, self.args
-            offline = backend.offline_chunk_factor, backend.offline_mode
-            chunk_factor, mode = (args.chunk_factor, args.mode) if args.streaming else offline
-            self._streams[signals] = ChunkedStream(backend.open_engine(chunk_factor, signals, mode))
+            self._streams[signals] = ChunkedStream(self._open_engine(self._chunk_factor, signals, self._mode))
         return self._streams[signals]
 
     def convert(self, source, target, progress=False):
-        """Converts one file; returns its figures. LLVCError if it cannot be read, converted or written."""
+        """Converts one file; returns its figures. LLVCError if it cannot be read, converted or written.
+
+        progress: with a bar on the terminal, unless it is chunk by chunk.
+        """
         seconds = array("d")
         with ExitStack() as stack:
-            track = stack.enter_context(Track(source, target, self.sample_rate, self.args))
+            track = stack.enter_context(Track(source, target, self.sample_rate, self.options))
             stream = self._stream(track.signals)
-            bar = stack.enter_context(track.bar(progress))
-            for audio in convert_blocks(stream, track.blocks(), seconds, chunked=self.args.streaming):
+            bar = stack.enter_context(track.bar(progress and not self._chunked))
+            for audio in convert_blocks(stream, track.blocks(), seconds, chunked=self._chunked):
                 track.write(audio)
                 bar.update(audio.shape[1] / self.sample_rate)
             figures = track.finish()
-        if self.args.streaming:
+        if self._chunked:
             figures["streaming"] = stream_figures(seconds, stream.engine, self.sample_rate)
         else:
             total, compute = figures["seconds"], sum(seconds)
@@ -69,25 +99,26 @@ class Converter:
 class Track:
     """A recording and where its result goes; the result is there when finish() was called and the `with` is left."""
 
-    def __init__(self, source, target, sample_rate, args, write=True):
-        self.source, self.target, self.sample_rate, self.args = source, target, sample_rate, args
+    def __init__(self, source, target, sample_rate, options, write=True):
+        self.source, self.target, self.sample_rate, self.options = source, target, sample_rate, options
         self._stack = ExitStack()
         with self._stack:
-            raw = raw_input(source, args)
-            self.recording = self._stack.enter_context(Recording(source, sample_rate, args.channels, raw))
+            raw = raw_input(source, options)
+            self.recording = self._stack.enter_context(Recording(source, sample_rate, options.channels, raw))
             self.signals = self.recording.signals
-            rate = args.output_rate or (args.rate if args.raw and is_stream(target) else None) or sample_rate
+            raw_rate = options.raw_rate if options.raw and is_stream(target) else None
+            rate = options.output_rate or raw_rate or sample_rate
             self._resampler = Resampler(sample_rate, rate)
             self._matcher = None
-            if args.match_loudness:
+            if options.match_loudness:
                 from audio.loudness import LoudnessMatcher  # scipy takes a second to load
 
                 self._matcher = LoudnessMatcher(self.signals, sample_rate)
-            self._drawn = [[], []] if args.plot and write else None
+            self._drawn = [[], []] if options.plot and write else None
             self._writer = None
             if write:
-                tags = self.recording.tags_at(rate) if args.metadata else {}
-                output = open_output(target, rate, self.signals, tags, args.raw)
+                tags = self.recording.tags_at(rate) if options.metadata else {}
+                output = open_output(target, rate, self.signals, tags, options.raw)
                 self._writer = self._stack.enter_context(output)
             self._stack = self._stack.pop_all()
 
@@ -102,7 +133,7 @@ class Track:
         form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
         total = self.recording.seconds
         options = {"bar_format": form} if total else {"unit": "s"}
-        return tqdm(total=total, leave=False, disable=None if wanted and not self.args.streaming else True, **options)
+        return tqdm(total=total, leave=False, disable=None if wanted else True, **options)
 
     def blocks(self):
         """The recording's samples [S, n]."""
@@ -121,8 +152,8 @@ class Track:
 
     def finish(self):
         """Writes the rest and draws; returns the figures. AudioError for a damaged recording with --strict."""
-        recording, args = self.recording, self.args
-        if recording.damage and args.strict:
+        recording, options = self.recording, self.options
+        if recording.damage and options.strict:
             raise AudioError(f"{recording.name}: {recording.damage}; not converted (--strict)")
         figures = {
             "input": str(self.source),
@@ -143,7 +174,7 @@ class Track:
 
             signals = [torch.cat(pieces) for pieces in self._drawn]
             title = f"{Path(self.source).name}  →  {Path(self.target).name}"
-            plot_conversion(args.plot, *signals, self.sample_rate, title)
+            plot_conversion(options.plot, *signals, self.sample_rate, title)
         return figures
 
     def _draw(self, index, samples):
@@ -154,8 +185,8 @@ class Track:
 class TrackJob(Job):
     """A file as one of many streams. report(figures) gets what came of it, fail(source, error) what went wrong."""
 
-    def __init__(self, source, target, sample_rate, args, report, fail, write=True):
-        self._arguments = source, target, sample_rate, args, write
+    def __init__(self, source, target, sample_rate, options, report, fail, write=True):
+        self._arguments = source, target, sample_rate, options, write
         self._report, self._fail = report, fail
         self._track = None
         self._pending = torch.zeros(0)
@@ -186,10 +217,10 @@ class TrackJob(Job):
         self._fail(self._arguments[0], error)
 
 
-def raw_input(source, args):
+def raw_input(source, options):
     """(type, rate) where the source holds raw samples, else None: pipes and files of no audio format, with --raw."""
-    if args.raw is None or not (str(source) == "-" or Path(source).suffix.lower() not in SUFFIXES):
+    if options.raw is None or not (str(source) == "-" or Path(source).suffix.lower() not in SUFFIXES):
         return None
-    if args.rate is None:
+    if options.raw_rate is None:
         raise AudioError("--raw needs the rate of the samples; give it with --rate")
-    return args.raw, args.rate
+    return options.raw, options.raw_rate

@@ -23,9 +23,8 @@ import torch  # noqa: E402
 from support.fake_engine import FakeEngine  # noqa: E402
 
 from demo.backend import Backend  # noqa: E402
-from demo.cli import parse_args  # noqa: E402
 from demo.program import exit_code  # noqa: E402
-from demo.tracks import Converter  # noqa: E402
+from demo.tracks import ConversionOptions, Converter  # noqa: E402
 
 RATE, FRAME_BYTES, NETWORK_RATE = 48000, 4, 16000
 
@@ -62,7 +61,7 @@ def main():
         make_recording(source, round(args.hours * 3600))
         make_recording(short, 1)
         backend = Backend("halving", "none", halve, offline_chunk_factor=64, offline_mode="latency")
-        with Converter(backend, NETWORK_RATE, parse_args([])) as converter:
+        with Converter(backend, NETWORK_RATE, ConversionOptions()) as converter:
             converter.convert(short, target)  # all libraries are loaded
             idle, begin = resident(), time.perf_counter()
             figures = converter.convert(source, target, progress=True)

@@ -34,7 +34,7 @@ from corpus.progress import Progress
 from corpus.run import plan_units
 from corpus.state import State
 from demo.backend import Backend
-from demo.cli import parse_args
+from demo.tracks import ConversionOptions
 
 
 @pytest.fixture
@@ -335,7 +335,7 @@ def test_a_long_file_in_bounded_memory(tmp_path, monkeypatch):
     def open_backend(*_, streams):
         yield Backend("cpu", "none", lambda *_: engine, 64, "latency")
 
-    settings = Settings(str(tmp_path / "out"), "run", {"backend": "cpu"}, 16000, 2, parse_args(["-i", ""]))
+    settings = Settings(str(tmp_path / "out"), "run", {"backend": "cpu"}, 16000, 2, ConversionOptions())
     converter = CorpusConverter(settings, None, lambda *_: None, "here", lambda _: True, open_backend)
     item = plan_items([Source("long.wav", str(tmp_path / "long.wav"), "long.wav", 1)])[0]
     tracemalloc.start()

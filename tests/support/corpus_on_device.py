@@ -15,8 +15,7 @@ from support.blocks import NETWORK_PCC, golden, pcc
 from corpus.converter import CorpusConverter, Settings
 from corpus.item import Source, plan_items
 from demo.backend import Backend
-from demo.cli import parse_args
-from demo.tracks import Converter
+from demo.tracks import ConversionOptions, Converter
 
 LENGTHS = (300, 208, 250, 100)
 
@@ -36,7 +35,7 @@ def convert_corpus(network, tmp_path, streams):
         soundfile.write(tmp_path / f"{i}.wav", samples.clip(-1, 1), 16000)
         sources.append(Source(f"{i}.wav", str(tmp_path / f"{i}.wav"), f"{i}.wav", length / 16000))
     made = {"checkpoint_sha256": "", "configuration": {}, "backend": "ttnn"}
-    settings = Settings(str(tmp_path / "out"), "run", made, 16000, streams, parse_args([]))
+    settings = Settings(str(tmp_path / "out"), "run", made, 16000, streams, ConversionOptions())
     converter = CorpusConverter(settings, model, lambda *_: None, "here", lambda _: True, open_backend)
     unit = [(item, None) for item in plan_items(sources)]
     result = pickle.loads(converter({"unit": [pickle.dumps(unit)]})["result"][0])
@@ -51,6 +50,6 @@ def convert_corpus(network, tmp_path, streams):
         value = torch.from_numpy(soundfile.read(tmp_path / "out" / f"{i}.wav", dtype="float32")[0])
         assert value.shape == expected.shape and pcc(value, expected.clip(-1, 1)) >= NETWORK_PCC
     if streams == 1:
-        with open_backend("ttnn", None, 1) as backend, Converter(backend, 16000, parse_args([])) as demo:
+        with open_backend("ttnn", None, 1) as backend, Converter(backend, 16000, ConversionOptions()) as demo:
             demo.convert(tmp_path / "0.wav", tmp_path / "demo.wav")
         assert (tmp_path / "demo.wav").read_bytes() == (tmp_path / "out" / "0.wav").read_bytes()
