@@ -17,6 +17,9 @@ LABEL_HIDDEN_DIM = 512
 ENCODER_KERNEL_SIZE = 3
 POSITIONAL_ROWS = 200
 
+# What becomes of a prenet block's output y for the input x: y, x + y, x * y. Configurations may write None as "none".
+CONNECTIONS = (None, "add", "multiply")
+
 
 MAX_SIZE = 8192  # of any field: far above every useful network, and small enough to compute with
 MAX_SAMPLE_RATE = 768_000
@@ -83,8 +86,8 @@ class ConvNetConfig:
     kernel_sizes: tuple[int, ...] = ()
     dilations: tuple[int, ...] = ()
     dropout: float = 0.5
-    combine_residuals: str | None = None  # around each block: None, "add", "multiply"
-    skip_connection: str | None = "add"  # around the whole prenet: None (or "none"), "add", "multiply"
+    combine_residuals: str | None = None  # around each block: one of CONNECTIONS
+    skip_connection: str | None = "add"  # around the whole prenet, likewise
     use_residual_blocks: bool = True  # gated residual blocks, else convolution + batch norm + leaky ReLU
 
     def __post_init__(self):
@@ -100,10 +103,9 @@ class ConvNetConfig:
             object.__setattr__(self, name, tuple(values))
         for name in ("combine_residuals", "skip_connection"):
             value = getattr(self, name)
-            _require(
-                value in (None, "none", "add", "multiply"),
-                f"{name} must be null, 'none', 'add' or 'multiply', not {value!r}",
-            )
+            value = None if value == "none" else value
+            _require(value in CONNECTIONS, f"{name} must be null, 'none', 'add' or 'multiply', not {value!r}")
+            object.__setattr__(self, name, value)
         if self.convnet_prenet:
             self._check_blocks()
 
@@ -121,7 +123,7 @@ class ConvNetConfig:
             f"{len(self.out_channels)}, {len(self.kernel_sizes)} and {len(self.dilations)}",
         )
         _require(self.out_channels[-1] == 1, f"the last of out_channels must be 1 (audio), not {self.out_channels[-1]}")
-        if self.combine_residuals in ("add", "multiply"):
+        if self.combine_residuals:
             for i, (c_in, c_out) in enumerate(zip((1, *self.out_channels), self.out_channels, strict=False)):
                 _require(
                     c_in in (1, c_out),

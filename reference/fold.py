@@ -11,12 +11,13 @@ Keys and values are linear in a frame and stand without bias and position: a key
 alike, which the softmax ignores, a value's goes through the attention into the output's bias.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 
 import numpy as np
 import torch
 
 from .config import NUM_HEADS
+from .prenet import ResidualBlock
 
 
 @dataclass
@@ -80,6 +81,20 @@ def dense_projection(conv):
     return dense.reshape(conv.out_channels, conv.in_channels)
 
 
+def banded_convolution(weight, dilation, length):
+    """A causal convolution's weight [C_out, C_in, taps] as a matrix [C_in, length, C_out, length].
+
+    It is for rows of `length` samples that see nothing before their first one.
+    """
+    c_out, c_in, taps = weight.shape
+    matrix = torch.zeros(c_in, length, c_out, length)
+    for tap in range(taps):
+        delay = (taps - 1 - tap) * dilation
+        column = torch.arange(length)[delay:]
+        matrix[:, column - delay, :, column] = torch.from_numpy(weight[:, :, tap].T).float()
+    return matrix
+
+
 def fold_prenet(model):
     """The prenet of a reference LLVC in eval mode, a FoldedPrenetBlock per block; none without a prenet."""
     blocks = model.convnet_pre.down_convs if model.config.convnet_config.convnet_prenet else ()
@@ -129,8 +144,8 @@ def _float32(value):
         return np.ascontiguousarray(value, dtype=np.float32)
     if isinstance(value, (list, tuple)):
         return type(value)(map(_float32, value))
-    if hasattr(value, "__dataclass_fields__"):
-        return type(value)(**{name: _float32(getattr(value, name)) for name in value.__dataclass_fields__})
+    if is_dataclass(value):
+        return type(value)(*(_float32(getattr(value, field.name)) for field in fields(value)))
     return value
 
 
@@ -139,7 +154,7 @@ def _norm(norm, order=slice(None)):
 
 
 def _prenet_block(block):
-    if hasattr(block, "gate"):
+    if isinstance(block, ResidualBlock):
         convs = (block.filter, block.gate)
         return FoldedPrenetBlock(
             [_array(c.weight) for c in convs], [_array(c.bias) for c in convs], convs[0].dilation[0]

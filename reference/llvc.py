@@ -16,14 +16,11 @@ from torch.nn import functional as F
 from .config import LABEL_HIDDEN_DIM, LLVCConfig
 from .decoder import CausalTransformerDecoder
 from .encoder import DilatedCausalConvEncoder
-from .prenet import CachedConvNet
+from .prenet import CachedConvNet, connect
 
 
 class LabelEmbedding(nn.Sequential):
-    """The embedding [C] of the target voice's label, which is always zero: a constant of the weights.
-
-    In eval mode it is computed once and kept until weights are loaded, moved or trained.
-    """
+    """The embedding [C] of the target voice's label, which is always zero: a constant of the weights."""
 
     def __init__(self, dim):
         super().__init__(
@@ -34,31 +31,9 @@ class LabelEmbedding(nn.Sequential):
             nn.LayerNorm(dim),
             nn.ReLU(),
         )
-        self._constant = None
-        self.register_load_state_dict_post_hook(lambda module, _: module.forget())
-
-    def forget(self):
-        """To be called after weights were changed in place."""
-        self._constant = None
-
-    def _apply(self, fn, recurse=True):
-        self.forget()
-        return super()._apply(fn, recurse)
-
-    def train(self, mode=True):
-        self.forget()
-        return super().train(mode)
-
-    def _embed(self):
-        return super().forward(self[0].weight.new_zeros(1))
 
     def forward(self):
-        if self.training:
-            return self._embed()
-        if self._constant is None:
-            with torch.inference_mode(False), torch.no_grad():  # to be of use in any mode later
-                self._constant = self._embed()
-        return self._constant
+        return super().forward(self[0].weight.new_zeros(1))
 
 
 class GroupedProjection(nn.Sequential):
@@ -169,20 +144,16 @@ class LLVC(nn.Module):
         if not self.config.convnet_config.convnet_prenet:
             return x, ctx
         y, ctx = self.convnet_pre(x, ctx)
-        skip_connection = self.config.convnet_config.skip_connection
-        if skip_connection == "add":
-            y = x + y
-        elif skip_connection == "multiply":
-            y = x * y
-        return y, ctx
+        return connect(self.config.convnet_config.skip_connection, x, y), ctx
 
-    def convert(self, x, enc_buf, dec_buf, out_buf):
+    def convert(self, x, label, enc_buf, dec_buf, out_buf):
         """Everything behind the prenet, on windows that overlap by twice the lookahead.
 
-        x [B, 1, T * L + 2 * lookahead_len] -> (audio [B, 1, T * L], the next enc_buf, dec_buf, out_buf).
+        x [B, 1, T * L + 2 * lookahead_len], label [C] as label_embedding() gives it -> (audio [B, 1, T * L], the next
+        enc_buf, dec_buf, out_buf).
         """
         frames = self.in_conv(x).transpose(1, 2)
-        mask, enc_buf, dec_buf = self.mask_gen(frames, self.label_embedding(), enc_buf, dec_buf)
+        mask, enc_buf, dec_buf = self.mask_gen(frames, label, enc_buf, dec_buf)
         frames = torch.cat((out_buf.transpose(1, 2), frames * mask), dim=1).transpose(1, 2)
         return self.out_conv(frames), enc_buf, dec_buf, frames[..., -self.config.out_buf_len :]
 
@@ -219,6 +190,6 @@ class LLVC(nn.Module):
             return x.new_zeros(x.shape[0], 1, 0)
 
         x, convnet_pre_ctx = self.prenet(x, convnet_pre_ctx)
-        x, *buffers = self.convert(x, *buffers)
+        x, *buffers = self.convert(x, self.label_embedding(), *buffers)
         x = x[..., :samples]
         return (x, *buffers, convnet_pre_ctx) if streaming else x

@@ -9,6 +9,13 @@ from torch import nn
 from torch.nn import functional as F
 
 
+def connect(how, x, y):
+    """One of reference.config.CONNECTIONS around a block with the input x and the output y."""
+    if how == "add":
+        return x + y
+    return x * y if how == "multiply" else y
+
+
 class ResidualBlock(nn.Module):
     """Gated residual block: x <- crop(x) + tanh(filter(x)) * sigmoid(gate(x))."""
 
@@ -80,11 +87,5 @@ class CachedConvNet(nn.Module):
             block_in = torch.cat((past[:, : x.shape[1]], x), dim=-1)
             kept = block_in[..., x.shape[-1] :]
             next_ctx.append(torch.cat((kept, torch.zeros_like(past[:, :unused])), dim=1) if unused else kept)
-            y = block(block_in)
-            if self.combine_residuals == "add":
-                x = x + y
-            elif self.combine_residuals == "multiply":
-                x = x * y
-            else:
-                x = y
+            x = connect(self.combine_residuals, x, block(block_in))
         return x, torch.cat(next_ctx, dim=-1)

@@ -32,6 +32,7 @@ OPSET = 18
 IR_VERSION = 9
 EPSILON = 1e-5  # of all norms
 LEAKY_SLOPE = 0.01
+CONNECTIONS = {"add": "Add", "multiply": "Mul"}  # ops for those of reference.config
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,12 @@ class _Step:
                 y = self._op("Add", self._with_channels(x, channels, out_channels), residual)
             else:
                 y = self._op("LeakyRelu", convolved[0], alpha=LEAKY_SLOPE)
-            if config.combine_residuals in ("add", "multiply"):
-                y = self._op("Add" if config.combine_residuals == "add" else "Mul", x, y)
+            if config.combine_residuals:
+                y = self._op(CONNECTIONS[config.combine_residuals], x, y)
             # Before the start of the stream every block's context is zero.
             x, channels = self._op("Mul", y, begun), out_channels
-        if blocks and config.skip_connection in ("add", "multiply"):
-            x = self._op("Add" if config.skip_connection == "add" else "Mul", window, x)
+        if blocks and config.skip_connection:
+            x = self._op(CONNECTIONS[config.skip_connection], window, x)
         return x
 
     def _with_channels(self, x, channels, wanted):

@@ -35,6 +35,7 @@ class TorchEngine(ChunkEngine):
 
     @torch.inference_mode()
     def restart(self, streams):
+        self._label = self._model.label_embedding()  # constant, until someone changes the weights
         if streams == slice(None):
             buffers = self._model.init_buffers(self.batch_size)
             prenet_ctx = self._model.init_prenet_ctx(self.batch_size)
@@ -78,7 +79,7 @@ class TorchEngine(ChunkEngine):
 
         window, prenet_ctx = self._model.prenet(samples[..., self.lookahead_len :], prenet_ctx)
         window = torch.cat((overlap, window), dim=-1)
-        audio, *buffers = self._model.convert(window, *buffers)
+        audio, *buffers = self._model.convert(window, self._label, *buffers)
         overlap = window[..., window.shape[-1] - 2 * self.lookahead_len :]
         self._keep(streams, [*buffers, prenet_ctx, overlap])
         return audio[:, 0]
@@ -91,4 +92,4 @@ class TorchEngine(ChunkEngine):
                 kept[streams] = new
 
     def close(self):
-        self._state = self._fresh = self._audio = None
+        self._state = self._label = self._fresh = self._audio = None

@@ -28,6 +28,11 @@ def test_defaults():
     assert prenet.use_residual_blocks and prenet.skip_connection == "add" and prenet.combine_residuals is None
 
 
+def test_none_is_null():
+    written = ConvNetConfig(convnet_prenet=False, combine_residuals="none", skip_connection="none")
+    assert written == ConvNetConfig(convnet_prenet=False, combine_residuals=None, skip_connection=None)
+
+
 def test_how_far_the_blocks_of_a_prenet_look_back():
     prenet = dict(convnet_prenet=True, out_channels=[1, 1, 1], kernel_sizes=[5, 1, 4], dilations=[3, 7, 1])
     assert ConvNetConfig(**prenet).contexts == [12, 0, 3]

@@ -327,6 +327,14 @@ def test_the_prenet_sees_each_sample_once():
     assert sum(seen) == 208 * 4 + 2 * 16  # and the silence before and after
 
 
+def test_an_engine_computes_the_label_once():
+    model = load_golden("small").model
+    calls = []
+    model.label_embedding.register_forward_hook(lambda *_: calls.append(1))
+    stream(ENGINES["torch"], model, speech("small", 1, 208 * 4), slices=208)
+    assert len(calls) == 2  # for the stream, and for the next one behind flush()
+
+
 def test_wrong_calls(engine):
     model = GOLDEN["small"].model
     for arguments in ({"chunk_factor": 0}, {"chunk_factor": 1.5}, {"batch_size": -1}, {"batch_size": True}):

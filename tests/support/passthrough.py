@@ -29,9 +29,7 @@ def make_passthrough(model):
     if not config.proj or config.enc_dim < 2 * config.L:
         raise ValueError("the passthrough needs proj and enc_dim of at least 2 * L")
     if prenet.convnet_prenet and (
-        not prenet.use_residual_blocks
-        or prenet.combine_residuals in ("add", "multiply")
-        or prenet.skip_connection == "multiply"
+        not prenet.use_residual_blocks or prenet.combine_residuals or prenet.skip_connection == "multiply"
     ):
         raise ValueError("the passthrough needs plain residual blocks and no product in the prenet")
 
@@ -46,7 +44,6 @@ def make_passthrough(model):
     for sign, channel in ((1.0, sample), (-1.0, config.L + sample)):
         model.in_conv[0].weight[channel, 0, config.lookahead_len + sample] = sign
         model.out_conv[0].weight[channel, 0, sample] = sign * (0.5 if doubled else 1.0)
-    model.label_embedding.forget()
     return model
 
 

@@ -4,16 +4,16 @@
 
 """The constant tiles of every core: weights, and the few tiles that arithmetic on single tiles needs.
 
-Their numbers are those of kernels/layout.h. A bias, and whatever else is a vector, stands in row 0 of a tile.
+Their numbers are those of numbers.py. A bias, and whatever else is a vector, stands in row 0 of a tile.
 """
 
 import torch
 import torch.nn.functional as F
 
 from reference.config import NUM_HEADS
-from reference.fold import dense_projection, fold_prenet
+from reference.fold import banded_convolution, dense_projection, fold_prenet
 
-from .layout import FACE, TILE
+from .numbers import FACE, TILE
 
 HIDDEN = -3e4  # the score of a key that is no frame
 
@@ -182,8 +182,10 @@ def _core_exact_constants(model, layout, core):
     weight = F.pad(weight, (0, 0, 0, 2 * TILE - len(weight)))
     core_tiles.put(n["IN_CONV"], *weight.split(TILE))
     for i, block in enumerate(fold_prenet(model)):
-        for band in range(n["PRENET_BANDS"]):
-            matrices = [_banded(kernel[0, 0], block.dilation, band) for kernel in block.weights]
+        length = n["PRENET_BANDS"] * TILE
+        whole = [banded_convolution(weight, block.dilation, length)[0, :, 0] for weight in block.weights]
+        for band in range(n["PRENET_BANDS"]):  # by which 32 samples depend on those `band` tiles before them
+            matrices = [matrix[:TILE, band * TILE : (band + 1) * TILE] for matrix in whole]
             at = n["PRENET"] + 2 * (i * n["PRENET_BANDS"] + band)
             core_tiles.put(at, *_filter_and_half_gate(matrices, _zeros()))
     return core_tiles.column()
@@ -193,13 +195,3 @@ def _filter_and_half_gate(values, no_gate):
     """A prenet block's weights or biases as the kernels take them."""
     filter_, *gate = values
     return filter_, gate[0] / 2 if gate else no_gate
-
-
-def _banded(kernel, dilation, band):
-    """The part of a causal convolution by which 32 samples depend on those `band` tiles before them."""
-    matrix = _zeros()
-    source, target = torch.meshgrid(torch.arange(TILE), torch.arange(TILE), indexing="ij")
-    for i, weight in enumerate(kernel):
-        delay = (len(kernel) - 1 - i) * dilation
-        matrix[target + band * TILE - source == delay] = float(weight)
-    return matrix

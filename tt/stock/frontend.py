@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 import ttnn
 
-from reference.fold import fold_prenet
+from reference.fold import banded_convolution, fold_prenet
 
 from .ops import round_up, upload, upload_row
 
@@ -143,8 +143,8 @@ class TtFrontend:
         # float32 throughout: this is the waveform itself, and the residual path would collect every rounding.
         x = rows
         for block in self.blocks:
-            x = _combined(ops, self.combine_residuals, block(ops, x, rows), x)
-        x = _combined(ops, self.skip_connection, x, rows)
+            x = _connected(ops, self.combine_residuals, block(ops, x, rows), x)
+        x = _connected(ops, self.skip_connection, x, rows)
         return ops.linear(x, self.in_conv, activation="relu")
 
 
@@ -152,7 +152,7 @@ class _GatedBlock:
     """x + tanh(filter(x)) * sigmoid(gate(x)): x [B, 1, rows, C_in * width] -> [B, 1, rows, C_out * width]."""
 
     def __init__(self, device, block, row, hop):
-        filter_, gate = (_banded(*conv, block.dilation, row) for conv in zip(block.weights, block.biases, strict=True))
+        filter_, gate = (_on_rows(*conv, block.dilation, row) for conv in zip(block.weights, block.biases, strict=True))
         gate[0][row.samples :][: row.starts] += CLOSED_GATE * _not_begun(row, hop, len(block.biases[0]))
         self.filter, self.gate = ((upload(device, w), upload_row(device, b)) for w, b in (filter_, gate))
 
@@ -171,7 +171,7 @@ class _LeakyBlock:
     """Leaky ReLU of a convolution and its batch norm: x [B, 1, rows, C_in * width] -> [B, 1, rows, C_out * width]."""
 
     def __init__(self, device, block, row, hop):
-        weight, bias = _banded(block.weights[0], block.biases[0], block.dilation, row)
+        weight, bias = _on_rows(block.weights[0], block.biases[0], block.dilation, row)
         self.conv = upload(device, weight), upload_row(device, bias)
         begun = torch.zeros(row.width, weight.shape[1])
         begun[row.samples :][: row.starts] = -_not_begun(row, hop, len(block.biases[0]))
@@ -182,11 +182,9 @@ class _LeakyBlock:
         return ttnn.multiply(y, ops.linear(rows, *self.begun, dtype=ttnn.float32), memory_config=ops.memory)
 
 
-def _combined(ops, how, y, x):
-    """y with x added or multiplied, both of one channel, or y alone."""
-    if how not in ("add", "multiply"):
-        return y
-    return {"add": ttnn.add, "multiply": ttnn.multiply}[how](y, x, memory_config=ops.memory)
+def _connected(ops, how, y, x):
+    """y with x added or multiplied, both of one channel, or y alone: one of reference.config.CONNECTIONS."""
+    return {"add": ttnn.add, "multiply": ttnn.multiply}[how](y, x, memory_config=ops.memory) if how else y
 
 
 def _not_begun(row, hop, channels):
@@ -196,13 +194,9 @@ def _not_begun(row, hop, channels):
     return (column < first).float().repeat(1, channels)
 
 
-def _banded(weight, bias, dilation, row):
+def _on_rows(weight, bias, dilation, row):
     """A causal convolution [C_out, C_in, taps] as (matrix [C_in * width, C_out * width], bias) for these rows."""
-    c_out, c_in, taps = weight.shape
-    matrix, biases = torch.zeros(c_in, row.width, c_out, row.width), torch.zeros(c_out, row.width)
-    for tap in range(taps):
-        delay = (taps - 1 - tap) * dilation
-        column = torch.arange(delay, row.samples)
-        matrix[:, column - delay, :, column] = torch.from_numpy(weight[:, :, tap].T).float()
-    biases[:, : row.samples] = torch.from_numpy(bias)[:, None]
-    return matrix.reshape(c_in * row.width, c_out * row.width), biases.flatten()
+    flags = row.width - row.samples
+    matrix = F.pad(banded_convolution(weight, dilation, row.samples), (0, flags, 0, 0, 0, flags))
+    biases = torch.from_numpy(bias)[:, None].float().expand(-1, row.samples)
+    return matrix.flatten(2).flatten(0, 1), F.pad(biases, (0, flags)).flatten()
