@@ -11,13 +11,13 @@ import torch
 
 from reference.checkpoint import load_model
 from reference.config import load_config
-from streaming.engine import ChunkEngine
+from streaming.engine import MODES, ChunkEngine
 from streaming.server import StreamServer
 from streaming.stream import ChunkedStream
 from tt.errors import DeviceMemoryError, UnsupportedOption
 from tt.fused.network import FusedNetwork, why_not
 from tt.memory import memory_errors
-from tt.runner import MODES, ChunkRunner, release_traces
+from tt.runner import ChunkRunner, release_traces
 from tt.stock.network import StockNetwork
 
 # A trace of the network of stock kernels takes 0.8 MB: room for some forty of them.
@@ -76,7 +76,7 @@ class TtLLVC:
         return cls(device, load_model(path, load_config(config_path)[0]), kernels)
 
     def engine(self, chunk_factor=1, batch_size=1, mode="latency"):
-        """Opens a TtLLVCEngine. For `mode` see tt/runner.py."""
+        """Opens a TtLLVCEngine. For `mode` see streaming.engine.MODES and tt/runner.py."""
         return TtLLVCEngine(self, chunk_factor, batch_size, mode)
 
     def stream(self, chunk_factor=1, batch_size=1, mode="latency"):
@@ -102,7 +102,7 @@ class TtLLVCEngine(ChunkEngine):
 
     The host keeps the raw samples that the next chunk needs again. State stays on the device at fixed addresses, and a
     chunk is one upload, one replay and one download whatever its streams do. A mesh of chips shares the batch.
-    DeviceMemoryError for streams that do not fit.
+    DeviceMemoryError for streams that do not fit. To be closed before the device is.
     """
 
     def __init__(self, tt_model, chunk_factor=1, batch_size=1, mode="latency"):
@@ -112,16 +112,16 @@ class TtLLVCEngine(ChunkEngine):
         self.depth = MODES[mode]
         chunk_factor, batch_size = self.chunk_factor, self.batch_size
         what = f"{batch_size} streams in chunks of {chunk_factor} x {tt_model.config.chunk_len} samples"
-        self.plan = tt_model.plan(chunk_factor, batch_size, mode)
-        if self.plan.lacking:
+        plan = tt_model.plan(chunk_factor, batch_size, mode)
+        if plan.lacking:
             raise DeviceMemoryError(
-                f"the device has too little {' and '.join(self.plan.lacking)} for {what} ({self.plan}); take fewer "
+                f"the device has too little {' and '.join(plan.lacking)} for {what} ({plan}); take fewer "
                 "or shorter ones, or close others"
             )
         self._places = deque()  # of the streams in the chunks under way
         release_traces(tt_model.device)
         with memory_errors(what):
-            self.streams = tt_model.network.open(chunk_factor, batch_size, mode, self.plan.place)
+            self.streams = tt_model.network.open(plan)
             self.runner = ChunkRunner(tt_model.device, self.streams, self.streams.buffers, mode)
         self.preparation = asdict(self.runner.preparation)
 

@@ -136,7 +136,7 @@ def fused_table(tt_model):
     lines = ["| n | B | groups x rounds x lanes | chunk, ms | RTF |", "|--:|--:|--:|--:|--:|"]
 
     def figures(chunk_factor, batch_size):
-        layout, _ = tt_model.network.layout(chunk_factor, batch_size)
+        layout = tt_model.network.layout(chunk_factor, batch_size)
         return layout, [fused_microseconds(layout, high) / 1e3 for high in (False, True)]
 
     for chunk_factor, batch_size in FUSED_CASES:

@@ -123,6 +123,7 @@ def measure(case, recorder, device, model):
 
     from tt.fused import program, weights
     from tt.fused.layout import GRID_WIDTH, Layout, cores_of
+    from tt.fused.numbers import TILE
 
     grid = SimpleNamespace(x=GRID_WIDTH, y=case.groups * cores_of(model.config) // GRID_WIDTH)
     layout = Layout.of(model.config, case.windows, case.streams, grid, case.lanes, case.state_in_dram, case.parts)
@@ -149,8 +150,8 @@ def measure(case, recorder, device, model):
 
     log = None
     if case.stamped:
-        log_rows = RISCVS * CLOCK_WORDS // program.TILE
-        zeros = torch.zeros(log_rows, layout.cores * program.TILE, dtype=torch.int32)
+        log_rows = RISCVS * CLOCK_WORDS // TILE
+        zeros = torch.zeros(log_rows, layout.cores * TILE, dtype=torch.int32)
         log = program.upload(device, zeros, program.columns(layout, log_rows), ttnn.uint32, tiled=False)
     biases = weights.prenet_biases(model)
     descriptor = program.make_program(layout, tensors, rows, samples, biases, log and log.buffer_address())
@@ -162,7 +163,7 @@ def measure(case, recorder, device, model):
         raise SystemExit(f"{case.title}: not finished after {launch['cycles']:,} cycles")
     result = {"cycles": launch["cycles"], "cores": layout.groups * layout.cores}
     if case.stamped:
-        stamps = ttnn.to_torch(log).reshape(log_rows, layout.cores, program.TILE).transpose(0, 1)
+        stamps = ttnn.to_torch(log).reshape(log_rows, layout.cores, TILE).transpose(0, 1)
         result["stamps"] = stamps.reshape(layout.cores, RISCVS, CLOCK_WORDS).tolist()
     return result
 
@@ -172,14 +173,14 @@ def set_window_number(state, layout, number):
     import torch
     import ttnn
 
-    from tt.fused.program import ROW_BYTES, TILE
+    from tt.fused.numbers import FRAME_BYTES, TILE
 
     host = ttnn.to_torch(state)
     halves_of_words = host.view(torch.int16)
     if layout.state_in_dram:  # a page per stream and core
         halves_of_words[..., 0] = number
     else:  # a column per core
-        halves_of_words[..., :: layout.numbers["STATE_BYTES"] // ROW_BYTES, ::TILE] = number
+        halves_of_words[..., :: layout.numbers["STATE_BYTES"] // FRAME_BYTES, ::TILE] = number
     ttnn.copy_host_to_device_tensor(ttnn.from_torch(host, layout=ttnn.ROW_MAJOR_LAYOUT), state)
 
 

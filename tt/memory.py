@@ -17,13 +17,15 @@ MEMORIES = {"L1": ttnn.BufferType.L1, "DRAM": ttnn.BufferType.DRAM}
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Bytes per bank of each memory (L1: per core; DRAM: a twelfth of a chip's), by the memories' names."""
+    """Streams, and the bytes per bank that they need of each memory (L1: per core; DRAM: a twelfth of a chip's)."""
 
     held: dict  # for as long as the streams live: state, selections, buffers of input and output
     working: dict  # while a chunk runs: activations, and in L1 the programs' circular buffers
     free: dict  # on the chip, the weights already there
     banks: dict
     place: str  # the memory that the streams' state is in
+    layout: object  # of the streams on each chip: a Layout of the network that planned them
+    pairs: int  # of buffers of input and output
 
     def needs(self, memory):
         """Bytes per bank."""
@@ -64,9 +66,10 @@ class Tally:
         """Bytes of a shard: it takes them of every core's L1, whichever cores have one."""
         self.held["L1"] += bytes_
 
-    def plan(self, working, place):
+    def plan(self, working, place, layout, pairs):
         """The plan for what was added up and what a chunk takes while it runs, per bank by memory."""
-        return MemoryPlan(self.held, {**dict.fromkeys(MEMORIES, 0), **working}, self.free, self.banks, place)
+        working = {**dict.fromkeys(MEMORIES, 0), **working}
+        return MemoryPlan(self.held, working, self.free, self.banks, place, layout, pairs)
 
 
 @contextmanager

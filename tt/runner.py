@@ -19,11 +19,10 @@ import torch
 import ttnn
 from loguru import logger
 
-# name: chunks that may be under way when the next one is uploaded
-MODES = {"latency": 0, "throughput": 1}
-
 COMPUTE_QUEUE, TRANSFER_QUEUE = 0, 1
 
+# Of all networks: a trace may overwrite what any other one puts on its device, which does not tell what traces it has.
+# Weakly, as runners that are dropped unclosed must not keep their memory.
 _runners = WeakSet()
 
 

@@ -14,8 +14,8 @@ from demo.convert import convert_concurrently, convert_offline, timed_chunks
 from demo.voice import find_checkpoint
 from evaluation.metrics import token_accuracy
 from reference.checkpoint import load_model
+from streaming.engine import MODES
 from streaming.stream import ChunkedStream
-from tt.runner import MODES
 from ttnn_llvc import TtLLVC
 
 SAMPLE_RATE = 16000

@@ -22,8 +22,10 @@ from support.golden import fill_by_rule
 from demo.cli import BUNDLED_CHECKPOINT
 from reference.checkpoint import load_model
 from reference.llvc import LLVC
-from tt.fused.layout import GRID_WIDTH, KERNELS, TILE, cores_of, header_constants
+from tt.fused.layout import GRID_WIDTH, cores_of
 from tt.fused.network import FusedNetwork
+from tt.fused.numbers import TILE
+from tt.fused.program import KERNELS
 from ttnn_llvc import TtLLVC
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,7 +163,7 @@ def test_streams_that_share_cores_are_what_they_are_alone(device, one_group, sha
     batch_size = {"lanes": 2, "rounds": 3}[sharing]
     audio = speech("llvc", batch_size, 2 * CHUNK + 100)
     tt_model = fused(device, model)
-    layout, _ = tt_model.network.layout(1, batch_size)
+    layout = tt_model.network.layout(1, batch_size)
     assert (layout.groups, layout.lanes, layout.rounds) == (1, 2, {"lanes": 1, "rounds": 2}[sharing])
     together = run(tt_model, audio)
     for b in range(batch_size):
@@ -273,17 +275,3 @@ def test_what_the_cores_are_told(device, rung):
         assert format_.page_size in (2048, 4096) and buffer.total_size % format_.page_size == 0
     for kernel in program.kernels:
         assert not kernel.defines and Path(kernel.kernel_source).is_file()
-
-
-def test_the_header_is_read_as_the_compiler_reads_it():
-    """Worked out by hand for llvc."""
-    names = ["prenet_blocks", "prenet_gated", "prenet_combine", "prenet_skip", "prenet_columns", "prenet_bands"]
-    values = [12, 1, 0, 1, 1, 1, 8, 1, 16, 8, 13, 13, 4, 16, 2, 1, 1, 0, 15]
-    names += ["layers", "decoder_layers", "enc_columns", "dec_columns", "frames"]
-    names += ["past", "overlap", "cores", "lanes", "rounds", "windows", "state_in_dram", "parts"]
-    n = header_constants((KERNELS / "layout.h").read_text(), dict(zip(names, values, strict=True)))
-    rings = [2, 2, 2, 3, 4, 6, 11, 21]  # windows: 2 * 2^i frames, and the window itself
-    assert n["STATE_BYTES"] == 64 * (1 + 13 * sum(rings) + 13 + 4)
-    assert n["PAGE"] == 24 + 256 + 8 and n["PRENET_ROWS"] == 4 and n["PRENET_TURNS"] == 1
-    assert n["CONSTANT_TILES"] == 10 + 8 * 27 + 17 + 2 + 107 + 9 + 1 + 5
-    assert n["PAST_ROW"] == 16

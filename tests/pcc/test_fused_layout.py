@@ -4,6 +4,7 @@
 
 """Which networks the fused kernels take, and how streams are spread over a chip, worked out by hand."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,7 @@ from support.golden import load_params
 
 from reference.config import LLVCConfig
 from tt.fused.layout import Layout, cores_of, groups_on, wrong_shape
-from tt.fused.program import own_bytes, scratch_rows, shared_bytes
+from tt.fused.program import KERNELS, own_bytes, scratch_rows, shared_bytes
 
 GRID = SimpleNamespace(x=8, y=8)  # of an N150's worker cores
 
@@ -113,32 +114,53 @@ def test_a_full_chip():
 
 
 LLVC = {
-    "prenet_blocks": 12,
-    "prenet_gated": 1,
-    "prenet_combine": 0,
-    "prenet_skip": 1,
-    "prenet_columns": 1,  # 12 blocks look back 24 samples, a row has 8 of its own
-    "prenet_bands": 1,
-    "layers": 8,
-    "decoder_layers": 1,
-    "enc_columns": 16,
-    "dec_columns": 8,
-    "frames": 13,
-    "past": 13,
-    "overlap": 4,
-    "cores": 16,
-    "lanes": 2,
-    "rounds": 2,
-    "windows": 4,
-    "state_in_dram": 1,
-    "parts": 15,
+    "PRENET_BLOCKS": 12,
+    "PRENET_GATED": 1,
+    "PRENET_COMBINE": 0,
+    "PRENET_SKIP": 1,
+    "PRENET_COLUMNS": 1,  # 12 blocks look back 24 samples, a row has 8 of its own
+    "PRENET_BANDS": 1,
+    "LAYERS": 8,
+    "DECODER_LAYERS": 1,
+    "ENC_COLUMNS": 16,
+    "DEC_COLUMNS": 8,
+    "FRAMES": 13,
+    "PAST": 13,
+    "OVERLAP": 4,
+    "CORES": 16,
+    "LANES": 2,
+    "ROUNDS": 2,
+    "WINDOWS": 4,
+    "STATE_IN_DRAM": 1,
+    "PARTS": 15,
 }
 
 
 def test_what_the_kernels_are_told():
-    assert Layout.of(config("llvc"), 4, 9, GRID, state_in_dram=True).compile_time_args == LLVC
-    blocks = Layout.of(config("llvc"), 4, 9, GRID, parts=("encoder", "synthesis")).compile_time_args
-    assert (blocks["parts"], blocks["state_in_dram"]) == (2 + 8, 0)
+    told = Layout.of(config("llvc"), 4, 9, GRID, state_in_dram=True).numbers
+    assert {name: told[name] for name in LLVC} == LLVC
+    blocks = Layout.of(config("llvc"), 4, 9, GRID, parts=("encoder", "synthesis")).numbers
+    assert (blocks["PARTS"], blocks["STATE_IN_DRAM"]) == (2 + 8, 0)
+
+
+def test_numbers_by_hand():
+    """Those of llvc that others follow from, for one stream."""
+    n = Layout.of(config("llvc"), 1, 1, GRID).numbers
+    rings = [2, 2, 2, 3, 4, 6, 11, 21]  # windows: 2 * 2^i frames, and the window itself
+    assert n["STATE_WINDOWS"] == 64 * (1 + 13 * sum(rings))
+    assert n["STATE_BYTES"] == 64 * (1 + 13 * sum(rings) + 13 + 4)
+    assert n["PAGE"] == 24 + 256 + 8 and n["PRENET_ROWS"] == 4 and n["PRENET_TURNS"] == 1
+    assert n["ENC_LAYER_TILES"] == 3 + 1 + 3 + 17 + 3 and n["DEC_LAYER_TILES"] == 107
+    assert n["CONSTANT_TILES"] == 10 + 8 * 27 + 17 + 2 + 107 + 9 + 1 + 5
+    assert n["EXACT_TILES"] == 5 + 2 * 12
+    assert n["PAST_ROW"] == 16 and Layout.of(config("llvc", dec_buf_len=17), 1, 1, GRID).numbers["PAST_ROW"] == 13
+
+
+def test_every_number_that_the_kernels_take_is_told():
+    header = (KERNELS / "numbers.h").read_text()
+    taken = re.findall(r"^NUMBER\((\w+)\);", header, re.MULTILINE)
+    assert len(taken) == header.count("NUMBER(") - 1 > 100  # less its definition
+    assert set(taken) <= Layout.of(config("llvc"), 1, 1, GRID).numbers.keys()
 
 
 @pytest.mark.parametrize(
@@ -157,10 +179,10 @@ def test_what_the_kernels_are_told():
 def test_how_far_a_prenet_looks_back(prenet, contexts, columns, bands, flags):
     """In samples, a block each; a tile holds 32, of which the last row's own are 8."""
     c = config(prenet={"out_channels": [1] * len(prenet.get("kernel_sizes", range(12))), **prenet})
-    told = Layout.of(c, 1, 1, GRID).compile_time_args
-    assert c.convnet_config.contexts == contexts and told["prenet_blocks"] == len(contexts)
-    assert (told["prenet_columns"], told["prenet_bands"]) == (columns, bands)
-    assert (told["prenet_gated"], told["prenet_combine"], told["prenet_skip"]) == flags
+    told = Layout.of(c, 1, 1, GRID).numbers
+    assert c.convnet_config.contexts == contexts and told["PRENET_BLOCKS"] == len(contexts)
+    assert (told["PRENET_COLUMNS"], told["PRENET_BANDS"]) == (columns, bands)
+    assert (told["PRENET_GATED"], told["PRENET_COMBINE"], told["PRENET_SKIP"]) == flags
 
 
 @pytest.mark.parametrize(
@@ -175,7 +197,7 @@ def test_how_far_a_prenet_looks_back(prenet, contexts, columns, bands, flags):
     ],
 )
 def test_tiles_in_a_cores_l1(batch_size, own, shared):
-    """By the table in kernels/layout.h, for one lane and two."""
+    """By the table in kernels/numbers.h, for one lane and two."""
     size = {"float32": 4096, "bfloat16": 2048}
     layout = Layout.of(config("llvc"), 1, batch_size, GRID)
     assert own_bytes(layout.numbers) == sum(count * size[dtype] for dtype, count in own.items())

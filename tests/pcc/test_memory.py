@@ -39,7 +39,9 @@ def test_other_errors_stay_what_they_are():
 
 
 def test_a_plan_says_what_is_lacking():
-    plan = MemoryPlan({"L1": 6, "DRAM": 1}, {"L1": 5, "DRAM": 0}, {"L1": 10, "DRAM": 1}, {"L1": 64, "DRAM": 12}, "L1")
+    plan = MemoryPlan(
+        {"L1": 6, "DRAM": 1}, {"L1": 5, "DRAM": 0}, {"L1": 10, "DRAM": 1}, {"L1": 64, "DRAM": 12}, "L1", None, 1
+    )
     assert plan.lacking == ["L1"] and plan.needs("L1") == 11 and plan.total("DRAM") == 12
 
 
@@ -52,6 +54,8 @@ def test_a_plan_in_words():
         free={"L1": 16 * mib, "DRAM": 1024 * mib},
         banks={"L1": 64, "DRAM": 12},
         place="L1",
+        layout=None,
+        pairs=1,
     )
     assert str(plan) == "L1 256.0 of 1,024 MiB free, DRAM 1.5 of 12,288 MiB free"
 
@@ -59,7 +63,9 @@ def test_a_plan_in_words():
 @pytest.mark.parametrize("needed, lacking", [(99, []), (100, []), (101, ["DRAM"])])
 def test_the_last_byte_of_a_memory(needed, lacking):
     free = {"L1": 100, "DRAM": 100}
-    plan = MemoryPlan({"L1": 60, "DRAM": needed - 40}, {"L1": 40, "DRAM": 40}, free, {"L1": 1, "DRAM": 1}, "DRAM")
+    plan = MemoryPlan(
+        {"L1": 60, "DRAM": needed - 40}, {"L1": 40, "DRAM": 40}, free, {"L1": 1, "DRAM": 1}, "DRAM", None, 1
+    )
     assert plan.lacking == lacking
 
 
@@ -75,9 +81,10 @@ def test_pages_and_shards_are_added_up(monkeypatch):
     tally.add_pages("L1", 8, 100)
     tally.add_sharded(5)
     tally.add_pages("DRAM", 13, 64)
-    plan = tally.plan({"L1": 17}, "DRAM")
+    plan = tally.plan({"L1": 17}, "DRAM", "layout", 2)
     assert plan.held == {"L1": 3 * 7 + 2 * 100 + 5, "DRAM": 2 * 64}
     assert plan.working == {"L1": 17, "DRAM": 0} and plan.place == "DRAM"
+    assert plan.layout == "layout" and plan.pairs == 2
     assert plan.free == {"L1": 1000, "DRAM": 9000} and plan.banks == {"L1": 4, "DRAM": 12}
 
 

@@ -17,7 +17,7 @@ from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
 from support.corpus_on_device import convert_corpus
 from support.server_scenario import run_scenario
 
-from tt.runner import MODES
+from streaming.engine import MODES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,8 +68,7 @@ def test_one_transfer_each_way_for_both_chips(mesh_device, mode, monkeypatch, ma
 def test_a_chip_needs_memory_for_its_streams_only(mesh_device, make_network):
     tt_model = make_network(mesh_device, golden("llvc").model)
     assert tt_model.plan(1, 64).held == tt_model.plan(1, 63).held
-    layout, streams = tt_model.network.layout(1, 64)
-    assert streams == 2 * layout.batch_size and 32 <= layout.batch_size < 40  # fused: a few more fill the groups
+    assert 32 <= tt_model.network.layout(1, 64).batch_size < 40  # fused: a few more fill the groups
 
 
 @on_device

@@ -54,11 +54,10 @@ def test_stock(calls):
 def test_fused(calls):
     (call,) = calls("fused")
     compute = call.args[1].kernels[0]
-    numbers = dict(compute.named_compile_time_args)
-    assert numbers["parts"] == 15
+    assert dict(compute.named_compile_time_args)["PARTS"] == 15
     assert compute.config.math_fidelity == ttnn.MathFidelity.HiFi3
     assert compute.config.fp32_dest_acc_en and not compute.config.math_approx_mode
     modes = list(compute.config.unpack_to_dest_mode)
     exact = [i for i, mode in enumerate(modes) if mode == ttnn.UnpackToDestMode.UnpackToDestFp32]
-    # ROWS_EXACT, WAVE_EXACT and RESIDUAL of kernels/layout.h
+    # ROWS_EXACT, WAVE_EXACT and RESIDUAL of kernels/numbers.h
     assert exact == [3, 6, 11] and len(NOT_ROUNDED) == 3

@@ -14,10 +14,10 @@ from loguru import logger
 from support.blocks import NETWORK_PCC, allocated, golden, on_device, pcc, speech
 from support.queues import QueueRace
 
+from streaming.engine import MODES
 from streaming.stream import ChunkedStream
 from streaming.torch_engine import TorchEngine
 from tt import runner
-from tt.runner import MODES
 from ttnn_llvc import DEVICE_PARAMS, DeviceMemoryError
 
 TRANSFERS = ("copy_host_to_device_tensor", "execute_trace", "to_torch")

@@ -12,7 +12,7 @@ from support.server_scenario import run_scenario
 
 from demo.backend import Backend
 from demo.convert import convert_concurrently
-from tt.runner import MODES
+from streaming.engine import MODES
 
 # chunk factor, batch size, mode, with a trace or without
 CASES = [

@@ -108,6 +108,7 @@ def test_exchanges_are_those_of_the_kernels():
 def test_the_document_counts_what_there_is():
     from tt.fused import program
     from tt.fused.layout import Layout
+    from tt.fused.numbers import FRAME_BYTES
 
     text = (ROOT / "docs" / "KERNELS.md").read_text()
     config = load_config(kernel_cycles.CONFIG)[0]
@@ -117,7 +118,7 @@ def test_the_document_counts_what_there_is():
         "constants, float32 (29 tiles)": lambda n, _: n["EXACT_TILES"] * 4096,
         "buffers that other cores write, or that are filled in part": lambda n, _: program.shared_bytes(n),
         "buffers of the program": lambda n, _: program.own_bytes(n),
-        "scratch": lambda _, layout: program.scratch_rows(layout) * program.ROW_BYTES,
+        "scratch": lambda _, layout: program.scratch_rows(layout) * FRAME_BYTES,
         "state of each stream": lambda n, _: n["STATE_BYTES"],
     }.items():
         assert f"| {name} | {count(one.numbers, one):,} | {count(two.numbers, two):,} |" in text

@@ -99,7 +99,7 @@ def _run_blocks(device, model, signpost):
     network = FusedNetwork(device, model)
     prepared = {}
     for part in GIVEN:
-        layout, _ = network.layout(1, 1, parts=(part,), state_in_dram=True)
+        layout = network.layout(1, 1, parts=(part,), state_in_dram=True)
         streams = FusedStreams(network, layout, 1)
         for _ in range(WARM_UP["fused"]):
             streams(streams.buffers[0])

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 import ttnn
 from support.blocks import chunk_of
 
-from tt.fused.layout import GRID_WIDTH, TILE, cores_of
+from tt.fused.layout import GRID_WIDTH, cores_of
 from tt.fused.network import FusedNetwork, FusedStreams
+from tt.fused.numbers import TILE
 
 GIVEN = {"frontend": (), "encoder": ("FEATURES",), "decoder": ("E",), "synthesis": ("DECODED", "E", "FEATURES")}
 MADE = {"frontend": "FEATURES", "encoder": "E", "decoder": "DECODED"}  # the synthesis makes samples
@@ -28,8 +29,8 @@ def run_block(device, a, block, chunks):
     windows = a.layout.windows
     network = FusedNetwork(device, a.model)
     network._grid = SimpleNamespace(x=GRID_WIDTH, y=cores_of(a.model.config) // GRID_WIDTH)  # one group
-    layout, batch_size = network.layout(1, a.layout.batch_size, parts=(block,), state_in_dram=True)
-    assert batch_size == a.layout.batch_size
+    layout = network.layout(1, a.layout.batch_size, parts=(block,), state_in_dram=True)
+    assert layout.batch_size == a.layout.batch_size
     streams = FusedStreams(network, layout, 1)
     window = SimpleNamespace(frames=a.layout.config.dec_chunk_size)
     made = [_run_window(device, streams, block, a, window, i) for i in range(chunks * windows)]

@@ -5,10 +5,10 @@
 """What the fused program computes, in PyTorch: from what was uploaded, not from the model.
 
 The constant tiles, the state, the samples and words of a window, and the program's arguments are all it knows; the
-numbers of tiles, words and places in the state are those of kernels/layout.h. So a weight in the wrong tile, a word at
-the wrong place or a ring that is off by one fails on the mock device too. All cores of a group are computed at once:
-tiles are [cores, 32, 32], what all cores gathered is [32, columns * 32]. Products are float32 and what is packed to
-bfloat16 is rounded; nothing of a Tensix core's arithmetic is imitated.
+numbers of tiles, words and places in the state are those that the kernels are told. So a weight in the wrong tile, a
+word at the wrong place or a ring that is off by one fails on the mock device too. All cores of a group are computed at
+once: tiles are [cores, 32, 32], what all cores gathered is [32, columns * 32]. Products are float32 and what is packed
+to bfloat16 is rounded; nothing of a Tensix core's arithmetic is imitated.
 
 The state is memory: float32 copies of bfloat16 values, whose bits are the words.
 """
@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.weak import WeakIdKeyDictionary
 
-from tt.fused.layout import GRID_WIDTH, KERNELS, header_constants
+from tt.fused.layout import GRID_WIDTH
 from tt.fused.program import SHARED
 
 TILE, FACE = 32, 16
@@ -250,7 +250,7 @@ def synthesize(group, decoded, e, features, stream):
 def fused_program(tensors, program):
     """The rule of ttnn.generic_op: what it leaves in each of its tensors, None for those that it does not change."""
     compute, exchange, state_kernel = program.kernels
-    n = header_constants((KERNELS / "layout.h").read_text(), dict(compute.named_compile_time_args))
+    n = dict(compute.named_compile_time_args)
     pages, constants, exact, *shared, scratch, state, samples = tensors
     is_whole = n["PARTS"] == sum(n[part] for part in ("FRONTEND", "ENCODER", "DECODER", "SYNTHESIS"))
     shared = {} if is_whole else {name: value.clone() for name, value in zip(SHARED, shared, strict=True)}
@@ -310,7 +310,7 @@ def _run_part(group, page, stream, lane, out):
     elif lane.has("ENCODER"):
         lane["E"] = encode(group, lane["FEATURES"], stream)
     elif lane.has("DECODER"):
-        lane["TAP"] = decode(group, lane["E"], stream)  # see DECODED in layout.h
+        lane["TAP"] = decode(group, lane["E"], stream)  # see DECODED in numbers.h
     else:
         out.copy_(synthesize(group, lane["TAP"], lane["E"], lane["FEATURES"], stream))
 

@@ -4,24 +4,17 @@
 
 """The sizes of the one-program network: which configurations it takes, and how streams are spread over a chip."""
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from reference.config import NUM_HEADS, LLVCConfig
 
-KERNELS = Path(__file__).resolve().parent / "kernels"
+from .numbers import FACE, HOP, PARTS, TILE, numbers
 
-TILE = 32
-FACE = 16
 GRID_WIDTH = 8  # of a group of cores
 MOST_CORES = 16  # of a group: each has a flag on every other one, and a core has sixteen
 MOST_LANES = 2  # streams that a group converts side by side
-PARTS = {"frontend": 1, "encoder": 2, "decoder": 4, "synthesis": 8}
 NETWORK = tuple(PARTS)
-SKIPS = {None: 0, "none": 0, "add": 1, "multiply": 2}
-NEW = 8  # samples that a row of the prenet has of its own
 MOST_OVERLAP = 8  # frames
 
 
@@ -30,7 +23,7 @@ def wrong_shape(config):
     c = config
     window = c.dec_buf_len + c.dec_chunk_size
     reasons = {
-        f"L {c.L} (not {FACE})": c.L != FACE,
+        f"L {c.L} (not {HOP})": c.L != HOP,
         f"dec_chunk_size {c.dec_chunk_size} (more than {FACE})": c.dec_chunk_size > FACE,
         f"dec_buf_len + dec_chunk_size {window} (more than {TILE})": window > TILE,
         f"out_buf_len {c.out_buf_len} (more than {MOST_OVERLAP})": c.out_buf_len > MOST_OVERLAP,
@@ -86,38 +79,9 @@ class Layout:
         return core % (self.cores // 2) % (self.config.dec_dim // TILE)
 
     @cached_property
-    def compile_time_args(self):
-        """The named compile-time arguments of all kernels."""
-        c = self.config
-        prenet = c.convnet_config
-        contexts = prenet.contexts
-        row_columns = -(-(sum(contexts) + NEW) // TILE)
-        return {
-            "prenet_blocks": len(contexts),
-            "prenet_gated": int(prenet.use_residual_blocks),
-            "prenet_combine": SKIPS[prenet.combine_residuals],
-            "prenet_skip": SKIPS[prenet.skip_connection],
-            "prenet_columns": row_columns,
-            "prenet_bands": min(row_columns, 1 + -(-max(contexts, default=0) // TILE)),
-            "layers": c.num_enc_layers,
-            "decoder_layers": c.num_dec_layers,
-            "enc_columns": c.enc_dim // TILE,
-            "dec_columns": c.dec_dim // TILE,
-            "frames": c.dec_chunk_size,
-            "past": c.dec_buf_len,
-            "overlap": c.out_buf_len,
-            "cores": self.cores,
-            "lanes": self.lanes,
-            "rounds": self.rounds,
-            "windows": self.windows,
-            "state_in_dram": int(self.state_in_dram),
-            "parts": sum(PARTS[part] for part in self.parts),
-        }
-
-    @cached_property
     def numbers(self):
-        """The constants of kernels/layout.h for this layout, by name."""
-        return header_constants((KERNELS / "layout.h").read_text(), self.compile_time_args)
+        """What the kernels are told, by name."""
+        return numbers(self)
 
 
 def groups_on(grid, config):
@@ -129,17 +93,3 @@ def cores_of(config):
     """Cores that a group needs: one per tile column of whatever is widest, in whole rows of the grid."""
     columns = max(config.enc_dim // TILE, NUM_HEADS, 2 * config.dec_dim // TILE)
     return -(-columns // GRID_WIDTH) * GRID_WIDTH
-
-
-def header_constants(text, compile_time_args):
-    """The `constexpr uint32_t NAME = expression;` of a kernel header and their values; its functions too."""
-    statement = r"constexpr (?:uint32_t|bool) (\w+)(\((?:uint32_t \w+)?\))? (?:= ([^;]+);|\{ return ([^;]+); \})"
-    names = {"arg": lambda name: compile_time_args[name]}
-    for name, parameter, value, body in re.findall(statement, text):
-        expression = re.sub(r'get_named_compile_time_arg_val\("(\w+)"\)', r'arg("\1")', value or body)
-        expression = re.sub(r"^(.+?) \? (.+) : (.+)$", r"(\2) if (\1) else (\3)", expression).replace("/", "//")
-        if parameter:
-            names[name] = eval(f"lambda {parameter[1:-1].replace('uint32_t ', '')}: {expression}", names)
-        else:
-            names[name] = eval(expression, names)
-    return {name: value for name, value in names.items() if isinstance(value, int)}

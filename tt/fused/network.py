@@ -10,14 +10,15 @@ from weakref import WeakValueDictionary
 import torch
 import ttnn
 
+from streaming.engine import MODES
 from tt.errors import UnsupportedOption
 from tt.memory import MEMORIES, Tally
-from tt.runner import MODES, Buffers
+from tt.runner import Buffers
 
 from . import weights
 from .layout import Layout, groups_on, wrong_shape
+from .numbers import FRAME_BYTES
 from .program import (
-    ROW_BYTES,
     Shared,
     Tensors,
     make_program,
@@ -38,7 +39,7 @@ def why_not(device, config):
     layout = Layout.of(config, 1, 1, device.compute_with_storage_grid_size(), state_in_dram=True)
     n = layout.numbers
     weights_bytes = n["CONSTANT_TILES"] * tile_bytes(ttnn.bfloat16) + n["EXACT_TILES"] * tile_bytes(ttnn.float32)
-    needed = weights_bytes + shared_bytes(n) + own_bytes(n) + scratch_rows(layout) * ROW_BYTES
+    needed = weights_bytes + shared_bytes(n) + own_bytes(n) + scratch_rows(layout) * FRAME_BYTES
     there = ttnn.get_memory_view(device, ttnn.BufferType.L1).total_bytes_per_bank
     if needed > there:
         return f"{needed:,} bytes of weights and buffers on a core (more than {there:,})"
@@ -64,27 +65,27 @@ class FusedNetwork:
         self._shared = WeakValueDictionary()  # by lanes; programs follow one another, so all streams can use the same
 
     def layout(self, chunk_factor, batch_size, **options):
-        """(the Layout on each chip, the streams on all chips: batch_size or a few more that pause)."""
+        """The Layout on each chip; on all of them it has batch_size streams, or a few more that pause."""
         chips = self.device.get_num_devices()
-        layout = Layout.of(self.config, chunk_factor, -(-batch_size // chips), self._grid, **options)
-        return layout, chips * layout.batch_size
+        return Layout.of(self.config, chunk_factor, -(-batch_size // chips), self._grid, **options)
 
     def plan(self, chunk_factor, batch_size, mode):
         """The MemoryPlan of streams, exact to the byte: state in L1 if it fits, else in DRAM. Allocates nothing."""
+        pairs = 1 + MODES[mode]
         for place in MEMORIES:
-            layout, _ = self.layout(chunk_factor, batch_size, state_in_dram=place == "DRAM")
+            layout = self.layout(chunk_factor, batch_size, state_in_dram=place == "DRAM")
             n, pages = layout.numbers, layout.batch_size * chunk_factor
             tally = Tally(self.device)
             if layout.lanes not in self._shared:
                 tally.add_sharded(shared_bytes(n))
-            tally.add_sharded(scratch_rows(layout) * ROW_BYTES)
+            tally.add_sharded(scratch_rows(layout) * FRAME_BYTES)
             if layout.state_in_dram:
                 tally.add_pages("DRAM", layout.batch_size * layout.cores, n["STATE_BYTES"])
             else:
                 tally.add_sharded(layout.streams_per_group * n["STATE_BYTES"])
             for width in (n["PAGE"], n["FRAMES"] * n["HOP"]):
-                tally.add_pages("L1", (1 + MODES[mode]) * pages, 4 * width)
-            plan = tally.plan({"L1": own_bytes(n)}, place)
+                tally.add_pages("L1", pairs * pages, 4 * width)
+            plan = tally.plan({"L1": own_bytes(n)}, place, layout, pairs)
             if not plan.lacking:
                 break
         return plan
@@ -97,10 +98,9 @@ class FusedNetwork:
             self._shared[layout.lanes] = shared = Shared(self.device, everywhere)
         return shared
 
-    def open(self, chunk_factor, batch_size, mode, place):
-        """FusedStreams with their state in a place that a plan has found."""
-        layout, _ = self.layout(chunk_factor, batch_size, state_in_dram=place == "DRAM")
-        return FusedStreams(self, layout, MODES[mode] + 1)
+    def open(self, plan):
+        """FusedStreams as planned."""
+        return FusedStreams(self, plan.layout, plan.pairs)
 
 
 class FusedStreams:

@@ -6,16 +6,17 @@
 
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import ttnn
 
-from .layout import GRID_WIDTH, KERNELS, TILE
+from .layout import GRID_WIDTH
+from .numbers import FRAME_BYTES, TILE
 
-ROW_BYTES = 2 * TILE  # of a row-major bfloat16 tensor with a tile column per core
-SCRATCH_BYTES = 1024  # of the state kernel, per lane; and the exchange kernel's counter behind them
+KERNELS = Path(__file__).resolve().parent / "kernels"
 
-# Buffers in tensors of their own, all zero at first (kernels/layout.h says why): their tiles.
+# Buffers in tensors of their own, all zero at first (kernels/numbers.h says why): their tiles.
 SHARED = {
     "SHUT": (ttnn.float32, lambda n: n["PRENET_COLUMNS"]),
     "FRAMED": (ttnn.float32, lambda n: 2 * n["LANES"]),
@@ -98,7 +99,7 @@ class Tensors:
     constants: ttnn.Tensor  # [rows, groups * cores * 32], a tile column per core, as weights.constants
     exact: ttnn.Tensor
     shared: "Shared"
-    scratch: ttnn.Tensor  # row-major: SCRATCH_BYTES per lane, samples of the lanes, a counter
+    scratch: ttnn.Tensor  # row-major: SCRATCH_BYTES per lane, samples of the lanes, the exchange kernel's counter
     state: ttnn.Tensor  # row-major: the streams' states, in a core's column or a page per stream and core
 
     @property
@@ -131,7 +132,7 @@ def make_program(layout, tensors, rows, samples, prenet_biases, clock_log=None):
     ]
 
     scratch = tensors.scratch.buffer_address()
-    wave = scratch + layout.lanes * SCRATCH_BYTES
+    wave = scratch + layout.lanes * n["SCRATCH_BYTES"]
     counter = wave + layout.lanes * n["SAMPLES"] * 4
     device = tensors.constants.device()
     biases = [struct.unpack("<I", struct.pack("<f", bias))[0] for bias in prenet_biases]
@@ -151,7 +152,7 @@ def make_program(layout, tensors, rows, samples, prenet_biases, clock_log=None):
             state_args.append((core, [i, rows.buffer_address(), first_stream, state, page, scratch]))
 
     compute = ttnn.ComputeConfigDescriptor(math_fidelity=FIDELITY, fp32_dest_acc_en=True)
-    modes = ttnn._ttnn.program_descriptor.VectorUnpackToDestMode([ttnn.UnpackToDestMode.Default] * 64)
+    modes = [ttnn.UnpackToDestMode.Default] * 64
     for name in NOT_ROUNDED:
         modes[n[name]] = ttnn.UnpackToDestMode.UnpackToDestFp32
     compute.unpack_to_dest_mode = modes
@@ -163,7 +164,7 @@ def make_program(layout, tensors, rows, samples, prenet_biases, clock_log=None):
             compile_time_args=[
                 arg for tensor in accessed for arg in ttnn.TensorAccessorArgs(tensor).get_compile_time_args()
             ],
-            named_compile_time_args=list(layout.compile_time_args.items()),
+            named_compile_time_args=list(n.items()),
             defines=[] if clock_log is None else [("CLOCK_LOG", str(clock_log))],
             runtime_args=runtime_args,
             config=config,
@@ -208,14 +209,15 @@ def zeros(device, layout, rows, dtype=ttnn.bfloat16, tiled=True):
 
 def scratch_rows(layout):
     """Rows of Tensors.scratch."""
-    bytes_ = layout.lanes * (SCRATCH_BYTES + layout.numbers["SAMPLES"] * 4) + ROW_BYTES
-    return -(-bytes_ // ROW_BYTES)
+    n = layout.numbers
+    bytes_ = layout.lanes * (n["SCRATCH_BYTES"] + n["SAMPLES"] * 4) + FRAME_BYTES
+    return -(-bytes_ // FRAME_BYTES)
 
 
 def make_state(device, layout):
     """The zero state of all streams."""
     streams, size = layout.streams_per_group, layout.numbers["STATE_BYTES"]
     if not layout.state_in_dram:
-        return zeros(device, layout, streams * size // ROW_BYTES, tiled=False)
+        return zeros(device, layout, streams * size // FRAME_BYTES, tiled=False)
     pages = torch.zeros(layout.groups * streams * layout.cores, size // 2)
     return upload(device, pages, ttnn.DRAM_MEMORY_CONFIG, tiled=False)

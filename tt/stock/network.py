@@ -8,9 +8,10 @@ import math
 
 import ttnn
 
+from streaming.engine import MODES
 from tt.errors import UnsupportedOption
 from tt.memory import Tally
-from tt.runner import MODES, Buffers
+from tt.runner import Buffers
 
 from .decoder import TtDecoder
 from .encoder import TtEncoder
@@ -51,25 +52,23 @@ class StockNetwork:
 
     def plan(self, chunk_factor, batch_size, mode):
         """The MemoryPlan of streams: in L1 if they fit beside what is there, else in DRAM. Allocates nothing."""
-        layout, _ = self.layout(chunk_factor, batch_size)
+        layout, pairs = self.layout(chunk_factor, batch_size), 1 + MODES[mode]
         for name, memory in PLACES.items():
             ops = TallyingOps(self.device, layout.part.total_rows, memory)
             self.init_state(ops, layout.part)
-            make_buffers(ops, *self.buffer_shapes(layout), mode)
+            make_buffers(ops, *self.buffer_shapes(layout), pairs)
             tally = ops.tally
             activations = -(-layout.part.working_set // tally.banks[name])
             working = {"L1": PROGRAM_BYTES}
             working[name] = working.get(name, 0) + activations
-            plan = tally.plan(working, name)
+            plan = tally.plan(working, name, layout, pairs)
             if not plan.lacking:
                 break
         return plan
 
     def layout(self, chunk_factor, batch_size):
-        """(the Layout on each chip, the streams on all chips: batch_size or a few more that pause)."""
-        chips = self.device.get_num_devices()
-        streams_per_chip = -(-batch_size // chips)
-        return Layout(self.config, chunk_factor, streams_per_chip), chips * streams_per_chip
+        """The Layout on each chip; on all of them it has batch_size streams, or one more that pauses."""
+        return Layout(self.config, chunk_factor, -(-batch_size // self.device.get_num_devices()))
 
     def init_state(self, ops, layout):
         """The state at the start of all streams, and the selections for this layout, block by block."""
@@ -112,20 +111,21 @@ class StockNetwork:
         decoded = self.decoder(ops, e, state["decoder"], control)
         return self.synthesis(ops, decoded, e, features, state["synthesis"], control)
 
-    def open(self, chunk_factor, batch_size, mode, place):
-        """StockStreams with their state and activations in a place that a plan has found."""
-        return StockStreams(self, *self.layout(chunk_factor, batch_size), PLACES[place], mode)
+    def open(self, plan):
+        """StockStreams as planned."""
+        return StockStreams(self, plan.layout, PLACES[plan.place], plan.pairs)
 
 
 class StockStreams:
     """The state of a batch of streams on the device, and their samples on the host."""
 
-    def __init__(self, network, layout, slots, memory, mode):
-        self._network, self._layout, self._slots = network, layout, slots
+    def __init__(self, network, layout, memory, pairs):
+        self._network, self._layout = network, layout
+        self._slots = network.device.get_num_devices() * layout.batch_size
         self.ops = Ops(network.device, layout.part.total_rows, memory)
         self.state = network.init_state(self.ops, layout.part)
-        self.buffers = make_buffers(self.ops, *network.buffer_shapes(layout), mode)
-        self._framing = Framing(network.frontend.row, layout, slots)
+        self.buffers = make_buffers(self.ops, *network.buffer_shapes(layout), pairs)
+        self._framing = Framing(network.frontend.row, layout, self._slots)
 
     @property
     def tensors(self):
@@ -152,12 +152,9 @@ class StockStreams:
         return samples.reshape(len(samples), -1)
 
 
-def make_buffers(ops, rows_shape, samples_shape, mode):
-    """The pairs of buffers that a mode needs."""
-    return [
-        Buffers(ops.state(rows_shape, ttnn.float32), ops.state(samples_shape, ttnn.float32))
-        for _ in range(1 + MODES[mode])
-    ]
+def make_buffers(ops, rows_shape, samples_shape, pairs):
+    """So many pairs of buffers."""
+    return [Buffers(ops.state(rows_shape, ttnn.float32), ops.state(samples_shape, ttnn.float32)) for _ in range(pairs)]
 
 
 def state_tensors(state):

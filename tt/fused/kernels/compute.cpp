@@ -5,7 +5,7 @@
 // The arithmetic of a core. Runtime arguments: this core's column in what is dec_dim wide, the prenet's biases.
 
 #include "clock.h"
-#include "layout.h"
+#include "numbers.h"
 
 #include "decoder.h"
 #include "encoder.h"

@@ -10,11 +10,12 @@
 
 #pragma once
 
-#include "layout.h"
+#include "numbers.h"
 
 #include "api/dataflow/dataflow_api.h"
 
 constexpr uint32_t ROW_BYTES = 2 * FACE;  // a frame's channels of one half, bfloat16
+static_assert(FRAME_BYTES == 2 * ROW_BYTES);
 constexpr uint32_t FACE_BYTES = ROW_BYTES * FACE;
 constexpr uint32_t TILE_BYTES = 4 * FACE_BYTES;
 constexpr uint32_t EXACT_ROW_BYTES = 4 * FACE;  // float32

@@ -25,8 +25,8 @@ struct Stream {
 };
 
 constexpr uint32_t most(uint32_t a, uint32_t b) { return a > b ? a : b; }
-constexpr uint32_t SCRATCH_WORDS = 64;  // of the window's words and of the state's
-constexpr uint32_t SCRATCH_BYTES = 2 * SCRATCH_WORDS + OVERLAP * FRAME_BYTES;
+constexpr uint32_t SCRATCH_WORDS = 64;  // bytes for the window's words, and for the state's
+static_assert(2 * SCRATCH_WORDS + OVERLAP * FRAME_BYTES <= SCRATCH_BYTES);
 
 // Reads what is known of a lane's stream; `page`: what came for its window.
 inline Stream read_stream(uint64_t state, uint64_t page, uint32_t scratch) {

@@ -7,7 +7,7 @@
 
 #pragma once
 
-#include "layout.h"
+#include "numbers.h"
 
 #include "api/compute/common.h"
 #include "api/compute/compute_kernel_api.h"
