@@ -327,12 +327,14 @@ def test_the_prenet_sees_each_sample_once():
     assert sum(seen) == 208 * 4 + 2 * 16  # and the silence before and after
 
 
-def test_an_engine_computes_the_label_once():
+def test_chunks_compute_no_label():
+    """It is constant from the start of a stream on."""
     model = load_golden("small").model
-    calls = []
-    model.label_embedding.register_forward_hook(lambda *_: calls.append(1))
-    stream(ENGINES["torch"], model, speech("small", 1, 208 * 4), slices=208)
-    assert len(calls) == 2  # for the stream, and for the next one behind flush()
+    with ChunkedStream(TorchEngine(model)) as s:
+        calls = []
+        model.label_embedding.register_forward_hook(lambda *_: calls.append(1))
+        assert s.push(speech("small", 1, 208 * 4)).shape == (1, 208 * 3)
+        assert not calls
 
 
 def test_wrong_calls(engine):
