@@ -53,7 +53,7 @@ class JsonCorpus(Corpus):
 
     def table(self, facts):
         """(the rows as an Arrow table, the facts of their audio)."""
-        from .table import json_table
+        from .arrow import json_table
 
         rows = self.rows(facts)
         return json_table(rows), rows

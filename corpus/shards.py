@@ -14,10 +14,10 @@ from pathlib import Path
 import pyarrow
 from pyarrow import parquet
 
+from .arrow import with_audio, write_table
 from .item import Source, sha256_of
 from .rows import RowReader
 from .state import to_json, write_text
-from .table import with_audio, write_table
 
 SHARD_BYTES = 256 << 20  # of audio, at least
 

@@ -4,7 +4,6 @@
 
 """Parquet tables with an audio column as corpora, as Hugging Face's datasets keep them."""
 
-import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -12,14 +11,9 @@ from pathlib import Path
 import pyarrow
 from pyarrow import parquet
 
-from audio.files import replacing
-
+from .arrow import column, names_of, with_audio, write_table
 from .item import LOSSLESS_BYTES_PER_S, CorpusError, Source
 from .jsonl import Corpus, with_facts
-from .state import to_json
-
-AUDIO = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
-FEATURES = b"huggingface"  # of a table's metadata: what datasets takes the columns for
 
 
 class TableCorpus(Corpus):
@@ -94,54 +88,13 @@ class TableCorpus(Corpus):
         table = self._table.filter(pyarrow.array([fact is not None for fact in known]))
         known = [fact for fact in known if fact is not None]
         columns = {name: table.column(name) for name in table.column_names}
-        columns = with_facts(columns, {name: column(known, name) for name in _names_of(known)})
+        columns = with_facts(columns, {name: column(known, name) for name in names_of(known)})
         return pyarrow.table(columns, metadata=self._table.schema.metadata), known
 
     def write(self, path, facts):
         table, known = self.table(facts)
         audio = [{"bytes": None, "path": str(self._output / fact["path"])} for fact in known]
         write_table(path, with_audio(table, audio, known[0]["sample_rate"] if known else None))
-
-
-def with_audio(table, audio, rate):
-    """A table with a column of {"bytes", "path"} in front, which datasets will take for audio of this rate (Hz)."""
-    metadata = dict(table.schema.metadata or {})
-    try:
-        described = json.loads(metadata.get(FEATURES, b"{}"))
-        features = described.setdefault("info", {}).setdefault("features", {})
-    except (ValueError, AttributeError):
-        described = {"info": {"features": (features := {})}}
-    for name in set(features) - set(table.column_names):
-        del features[name]
-    features["audio"] = {"sampling_rate": rate, "_type": "Audio"}
-    metadata[FEATURES] = json.dumps(described).encode()
-    table = table.add_column(0, "audio", pyarrow.array(audio, AUDIO))
-    return table.replace_schema_metadata(metadata)
-
-
-def json_table(rows):
-    """JSON rows as a table; a column of mixed types becomes one of JSON."""
-    return pyarrow.table({name: column(rows, name) for name in _names_of(rows)})
-
-
-def column(rows, name):
-    """The values of a name in all rows as an Arrow array."""
-    values = [row.get(name) for row in rows]
-    try:
-        array = pyarrow.array(values)
-    except (pyarrow.ArrowException, UnicodeError, OverflowError):
-        array = pyarrow.array([None if value is None else to_json(value) for value in values])
-    return array.cast(pyarrow.string()) if pyarrow.types.is_null(array.type) else array
-
-
-def _names_of(rows):
-    return list(dict.fromkeys(name for row in rows for name in row))
-
-
-def write_table(path, table):
-    """Writes a Parquet file, whole or not at all, the same bytes for the same table."""
-    with replacing(path) as temporary:
-        parquet.write_table(table, temporary, compression="zstd", row_group_size=100)
 
 
 def _first_line(error):
