@@ -2,9 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Audio files in and out as the network takes them: whole or block by block, mono or each channel, at its rate."""
-
-from pathlib import Path
+"""Recordings as the network takes them and gives them back: whole or block by block, at its sample rate."""
 
 import numpy as np
 import torch
@@ -15,43 +13,11 @@ from streaming.engine import MAX_SAMPLE
 from .mixing import ChannelMixer
 from .reading import AudioError, AudioReader
 from .resampling import Resampler, resampled
-from .writing import FORMATS, check_writable, open_output
+from .writing import check_writable, open_output
 
-__all__ = ["AudioError", "Recording", "check_writable", "find_audio_files", "read_audio", "write_audio"]
+__all__ = ["AudioError", "Recording", "as_error", "check_writable", "read_audio", "write_audio"]
 
-# What a folder's files are taken for by their suffix: sound, also that of a video. All else is no audio.
-_READ_ONLY = """
-    .3g2 .3gp .8svx .aac .ac3 .adts .alac .amb .amr .ape .asf .avi .avr .awb .bwf .dts .eac3 .flv .gsm .iff .ircam
-    .m4b .m4r .m4v .mka .mkv .mov .mp2 .mp4 .mpc .mpeg .mpg .mpga .mxf .nist .ogv .ogx .paf .pvf .qt .ra .rm .sf .sph
-    .spx .svx .tak .tta .voc .wave .wavex .weba .webm .wma .wmv .wv
-"""
-SUFFIXES = {*FORMATS, *_READ_ONLY.split()}
 BLOCK = 0.5  # seconds
-
-
-def _visible(folder):
-    paths = (path for path in Path(folder).rglob("*") if path.is_file())
-    return sorted(p for p in paths if not any(part.startswith(".") for part in p.relative_to(folder).parts))
-
-
-def find_audio_files(folder):
-    """All audio files under a folder by their suffix, sorted; hidden files and folders left out."""
-    return [path for path in _visible(folder) if path.suffix.lower() in SUFFIXES]
-
-
-def find_other_files(folder):
-    """The files under a folder that find_audio_files leaves out for their suffix, sorted."""
-    return [path for path in _visible(folder) if path.suffix.lower() not in SUFFIXES]
-
-
-def required_audio_files(folder):
-    """find_audio_files of a folder that must hold some. AudioError if it does not."""
-    if not Path(folder).is_dir():
-        raise AudioError(f"{folder}: no such folder; name a folder of audio files")
-    files = find_audio_files(folder)
-    if not files:
-        raise AudioError(f"{folder}: no audio files in this folder")
-    return files
 
 
 class Recording:

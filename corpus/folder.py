@@ -7,7 +7,7 @@
 import os
 from pathlib import Path
 
-from audio.recording import SUFFIXES
+from audio.folder import SUFFIXES
 
 from .item import CorpusError, Source, guess_seconds
 from .jsonl import JsonCorpus

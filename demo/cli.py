@@ -16,9 +16,10 @@ import torch
 from tqdm import tqdm
 
 from audio.files import replacing
+from audio.folder import find_audio_files, no_audio_files
 from audio.mixing import channel_choice
 from audio.reading import MIN_RATE, RAW_TYPES
-from audio.recording import AudioError, as_error, find_audio_files, find_other_files
+from audio.recording import AudioError, as_error
 from audio.writing import FORMATS, STDOUT, check_writable, is_stream
 from reference.checkpoint import CheckpointError, load_model
 from reference.config import load_config
@@ -140,15 +141,10 @@ def plan(args):
             raise LLVCError("--plot draws one file; name one with -i instead of a folder")
         if target.suffix.lower() in FORMATS and not target.is_dir() or is_stream(args.output_file) or target.is_file():
             raise AudioError(f"{target}: -i is a folder, so name a folder with -o")
-        inside = os.path.realpath(target) != os.path.realpath(source)
-        sources = [
-            path
-            for path in find_audio_files(source)
-            if not (inside and Path(os.path.realpath(target)) in Path(os.path.realpath(path)).parents)
-        ]
+        sources, left_out, _ = find_audio_files(source, target)
         pairs = list(zip(sources, result_names(source, target, sources), strict=True))
         if not pairs:
-            raise AudioError(f"{source}: no audio files in this folder")
+            raise AudioError(no_audio_files(source, left_out))
     else:
         if not is_stream(args.output_file) and (target.is_dir() or args.output_file.endswith("/")):
             if not target.is_dir():
@@ -272,11 +268,11 @@ def convert(args):
     torch.set_num_threads(1)  # of the resampler: where a core is busy, its thread makes the others wait
     done, failed, streaming = [], [], None
     folder = args.input_file != "-" and Path(args.input_file).is_dir()
-    left_out = find_other_files(args.input_file) if folder else []
-    for path in left_out[:LISTED]:
-        print(f"left out: {path} ({path.suffix or 'a name without suffix'} is no audio format)")
+    _, left_out, unreadable = find_audio_files(args.input_file, args.output_file) if folder else ([], [], [])
+    for path, reason in left_out[:LISTED]:
+        print(f"left out: {path} ({reason})")
     if len(left_out) > LISTED:
-        print(f"left out: {len(left_out) - LISTED} more files of no audio format")
+        print(f"left out: {len(left_out) - LISTED} more")
 
     def fail(source, error):
         message = one_line(as_error(error, source))
@@ -291,6 +287,8 @@ def convert(args):
             for note in figures["notes"]:
                 tqdm.write(f"note: {note}", file=sys.stderr)
 
+    for path, reason in unreadable:
+        fail(path, AudioError(f"{path}: {reason}"))
     with open_backend(args.backend, model, args.device_id, args.streams or 1, args.kernels, threads) as backend:
         if args.streams:
             if folder:
@@ -322,7 +320,7 @@ def convert(args):
                 "streaming": streaming,
                 "files": done,
                 "failed": failed,
-                "left_out": [str(path) for path in left_out],
+                "left_out": [{"path": str(path), "reason": reason} for path, reason in left_out],
             }
             with replacing(args.json) as temporary:
                 temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

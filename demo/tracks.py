@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from audio.recording import SUFFIXES, AudioError, Recording
+from audio.folder import SUFFIXES
+from audio.recording import AudioError, Recording
 from audio.resampling import Resampler
 from audio.writing import is_stream, open_output
 from streaming.stream import ChunkedStream

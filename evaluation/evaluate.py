@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from audio.recording import read_audio, required_audio_files
+from audio.folder import required_audio_files
+from audio.recording import read_audio
 from demo.backend import BACKENDS, open_backend
 from demo.cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, locate
 from demo.convert import convert_offline, stream_figures, timed_chunks

@@ -20,8 +20,9 @@ import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
 
 from audio.files import replacing  # noqa: E402
+from audio.folder import required_audio_files  # noqa: E402
 from audio.loudness import LoudnessMeter  # noqa: E402
-from audio.recording import read_audio, required_audio_files  # noqa: E402
+from audio.recording import read_audio  # noqa: E402
 from demo.cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, locate  # noqa: E402
 from demo.program import Parser, exit_code, file_path  # noqa: E402
 from reference.checkpoint import load_model, load_state_dict  # noqa: E402

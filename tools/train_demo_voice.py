@@ -24,7 +24,8 @@ import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
 
 from audio.files import replacing  # noqa: E402
-from audio.recording import read_audio, required_audio_files, write_audio  # noqa: E402
+from audio.folder import required_audio_files  # noqa: E402
+from audio.recording import read_audio, write_audio  # noqa: E402
 from demo.cli import BUNDLED_CHECKPOINT  # noqa: E402
 from demo.program import exit_code  # noqa: E402
 from reference.config import load_config  # noqa: E402

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from audio.recording import read_audio, required_audio_files, write_audio
+from audio.folder import required_audio_files
+from audio.recording import read_audio, write_audio
 from demo import cli
 from demo.backend import has_card
 from demo.voice import BUNDLED_CHECKPOINT, find_checkpoint

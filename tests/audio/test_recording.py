@@ -5,7 +5,6 @@
 """Audio files: everything FFmpeg plays comes in right, what goes out is whole, bad files get one line."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ import soundfile
 import torch
 
 from audio.files import FileError, replacing
-from audio.recording import AudioError, check_writable, find_audio_files, find_other_files, read_audio, write_audio
+from audio.recording import AudioError, check_writable, read_audio, write_audio
 
 
 def tone(rate, seconds=0.5, channels=1):
@@ -154,20 +153,3 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, interrupt):
         raise interrupt
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_finding_files(tmp_path):
-    for name in ("b.wav", "sub/a.FLAC", "sub/deep/c.mp3", "notes.txt", ".hidden.wav", ".git/d.wav"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-    found = [path.relative_to(tmp_path).as_posix() for path in find_audio_files(tmp_path)]
-    assert found == ["b.wav", "sub/a.FLAC", "sub/deep/c.mp3"]
-
-
-def test_files_are_in_order_whatever_order_the_file_system_has(tmp_path, monkeypatch):
-    for name in ("a.wav", "b.wav", "c.wav", "a.txt", "b.txt"):
-        (tmp_path / name).write_bytes(b"")
-    paths = sorted(tmp_path.iterdir())
-    monkeypatch.setattr(Path, "rglob", lambda *_: paths[::-1])
-    assert [path.name for path in find_audio_files(tmp_path)] == ["a.wav", "b.wav", "c.wav"]
-    assert [path.name for path in find_other_files(tmp_path)] == ["a.txt", "b.txt"]

@@ -14,7 +14,8 @@ import soundfile
 import torch
 import torchaudio
 
-from audio.recording import read_audio, required_audio_files
+from audio.folder import required_audio_files
+from audio.recording import read_audio
 
 from .target import SAMPLE_RATE, Analysis, Speaker, to_target
 
