@@ -2,4 +2,4 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Corpora: what a folder, manifest or table holds, its conversion on Ray Data, and the manifest of the results."""
+"""Corpora: what a folder, manifest or table holds, its conversion by actors of Ray, and the manifest of the results."""

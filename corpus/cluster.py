@@ -28,9 +28,7 @@ def import_ray():
     os.environ.setdefault("RAY_worker_niceness", "0")  # as nice as this process, not 15 more
     os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # it kills workers for the memory that others take
     try:
-        import pyarrow  # noqa: F401
         import ray
-        import ray.data.exceptions
     except ImportError as error:
         raise CorpusError(f"converting a corpus needs Ray: {not_installed(error, 'corpus')}") from None
     return ray
@@ -48,7 +46,7 @@ def session(address, actors):
         start(ray, address, actors)
     try:
         yield ray
-    except (ray.exceptions.RayError, ray.data.exceptions.SystemException) as error:
+    except ray.exceptions.RayError as error:
         reason = str(error.__cause__ or error).strip().splitlines()[-1]
         raise CorpusError(f"Ray: {reason[:300]}; the same command goes on from there") from None
     finally:

@@ -7,7 +7,6 @@
 import fcntl
 import importlib.metadata
 import os
-import pickle
 import platform
 import tempfile
 import time
@@ -47,9 +46,8 @@ class Settings:
 class CorpusConverter:
     """A device, the network on it, and the streams as which it converts units of a corpus.
 
-    Called with {"unit": [pickled [(Item, its record of an earlier run or None)]]} it returns {"result": [pickled
-    {"records": one of each Item, "stop": why nothing more can be converted, or None}]}. report(worker, figures) is told
-    how far it is; node names this machine and alive(node) says whether another one is there.
+    report(worker, figures) is told how far it is; node names this machine and alive(node) says whether another one is
+    there.
     """
 
     def __init__(self, settings, model, report, node, alive, open_backend=open_backend):
@@ -64,15 +62,18 @@ class CorpusConverter:
         self._audio_s = self._busy_s = 0.0
         self._begin = self._since = time.monotonic()
 
-    def __call__(self, batch):
-        unit = pickle.loads(batch["unit"][0])
+    def convert(self, unit):
+        """Converts [(Item, its record of an earlier run or None)].
+
+        Returns {"records": one of each Item, "stop": None or, with fewer records, why nothing more can be converted}.
+        """
         self._since, records = time.monotonic(), []
         try:
             self._convert(unit, records)
         except Exception as error:  # of the device, the disk or a shard: not of one file
             self.stopped = self.stopped or one_line(error)
         self._tell()
-        return {"result": [pickle.dumps({"records": records, "stop": self.stopped})]}
+        return {"records": records, "stop": self.stopped}
 
     def _convert(self, unit, records):
         fresh, suspects = [], []

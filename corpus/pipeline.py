@@ -2,20 +2,25 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Units of a corpus through Ray Data: an actor a device, which goes on where another one died."""
+"""Units of a corpus through actors of Ray, one a device, which go on where another one died."""
 
-import logging
-import pickle
+from collections import deque
 from contextlib import contextmanager
 
 import ray
 import torch
-from ray.data import ActorPoolStrategy, DataContext
+from ray.exceptions import ActorDiedError, ActorUnavailableError, NodeDiedError, ObjectLostError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from .cluster import actor_options
 from .converter import CorpusConverter
+from .item import CorpusError
 from .progress import Board
+from .state import State
+
+# Of an actor, or of the only copy of what it answered.
+LOSSES = (ActorDiedError, ActorUnavailableError, NodeDiedError, ObjectLostError)
+MOST_LOSSES = 3  # for each actor, one after the other, without a file that was begun: the files are not at fault
 
 
 class RayConverter(CorpusConverter):
@@ -25,6 +30,9 @@ class RayConverter(CorpusConverter):
         torch.set_num_threads(1)
         node = ray.get_runtime_context().get_node_id()
         super().__init__(settings, model, board.add.remote, node, is_alive)
+
+    def start(self):
+        """Answers as soon as the actor has a place and is there."""
 
 
 def is_alive(node):
@@ -45,22 +53,49 @@ def board():
 
 
 def convert_units(units, settings, model, actors, board):
-    """Converts units [[(Item, record or None)]], first come, first served; yields the results of CorpusConverter.
+    """Converts units [[(Item, record or None)]], first come, first served; yields what became of each.
 
-    Where an actor or its node dies, Ray Data gives the unit to another one: it goes on with the item that it was at.
+    Where an actor or its node dies, the next one that is free goes on with the unit, at the item that it was at, and a
+    new actor starts as soon as the cluster has a place for it. An actor that finds nothing to do gives its place back.
+    The results are those of CorpusConverter.convert. CorpusError if actors die again and again without having begun a
+    file.
     """
-    context = DataContext.get_current()
-    context.enable_progress_bars = context.print_on_execution_start = False
-    context.execution_no_progress_timeout_s = -1  # a recording of eight hours takes as long as it takes
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    rows = [{"unit": pickle.dumps(unit)} for unit in units]
-    dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-        RayConverter,
-        batch_size=1,
-        fn_constructor_args=(settings, model, board),
-        # A pool that may shrink: what a dead node ran waits for a place on another one.
-        compute=ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors, max_tasks_in_flight_per_actor=2),
-        **actor_options(settings.made["backend"]),
-    )
-    for row in dataset.iter_rows():
-        yield pickle.loads(row["result"])
+    state = State(settings.output, settings.run)
+    converter = ray.remote(RayConverter).options(**actor_options(settings.made["backend"]))
+    arguments = ray.put(settings), ray.put(model), board
+    waiting = deque(units)
+    calls = {}  # what is to be answered: (the actor, its unit; none while it starts)
+    losses = 0
+
+    def start():
+        actor = converter.remote(*arguments)
+        calls[actor.start.remote()] = actor, None
+
+    for _ in range(actors):
+        start()
+    try:
+        while waiting or any(unit for _, unit in calls.values()):
+            (call,), _ = ray.wait(list(calls))
+            actor, unit = calls.pop(call)
+            try:
+                result = ray.get(call)
+            except LOSSES as error:
+                if getattr(error, "actor_init_failed", False):
+                    raise
+                ray.kill(actor)  # it may be out of reach only
+                losses = 0 if unit and any(state.was_begun(item.id) for item, _ in unit) else losses + 1
+                if losses > MOST_LOSSES * actors:
+                    raise CorpusError("actors die before they begin with a file; have they memory enough?") from None
+                if unit:
+                    waiting.appendleft(unit)
+                start()
+                continue
+            if unit:
+                losses = 0
+                yield result
+            if waiting:
+                unit = waiting.popleft()
+                calls[actor.convert.remote(unit)] = actor, unit
+    finally:
+        for actor, _ in calls.values():
+            ray.kill(actor)

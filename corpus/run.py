@@ -2,11 +2,12 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""A run: what is to be done, its way through Ray Data, and the manifests at the end."""
+"""A run: what is to be done, its way through Ray's actors, and the manifests at the end."""
 
 import json
 import os
 import uuid
+from contextlib import closing
 from pathlib import Path
 
 from audio.files import replacing
@@ -133,8 +134,12 @@ def run_units(ray, args, settings, state, items, before, model):
     print(f"{len(items):,} files on {actors} actor{'s' if actors > 1 else ''}, backend {settings.made['backend']}")
     guesses = {item.id: item.source.seconds for item in items}
     records = {}
-    with board() as told, Progress(lambda: ray.get(told.read.remote()), len(items), sum(guesses.values())) as progress:
-        for result in convert_units(units, settings, model, actors, told):
+    with (
+        board() as told,
+        Progress(lambda: ray.get(told.read.remote()), len(items), sum(guesses.values())) as progress,
+        closing(convert_units(units, settings, model, actors, told)) as results,
+    ):
+        for result in results:
             for record in result["records"]:
                 records[record["id"]] = record
                 progress.add(guesses[record["id"]], record["status"] != "done")

@@ -5,7 +5,6 @@
 """A Ray cluster of two nodes on the loopback interface, for all tests that need one."""
 
 import os
-import pickle
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,7 +59,7 @@ def convert(voice, monkeypatch):
     def here(units, settings, model, actors, board):
         converter = CorpusConverter(settings, model, lambda *_: None, "here", lambda node: True)
         for unit in units:
-            yield pickle.loads(converter({"unit": [pickle.dumps(unit)]})["result"][0])
+            yield converter.convert(unit)
         converter.close()
 
     ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 1.0}, get=lambda value: value)

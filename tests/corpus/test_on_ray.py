@@ -24,6 +24,8 @@ from demo.backend import available_cores
 
 FILES = 12
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
@@ -71,7 +73,7 @@ def while_running(output, action, results=3):
     return thread
 
 
-def workers(cluster_node=None):
+def workers():
     """The processes of Ray's actors that convert."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
@@ -79,9 +81,17 @@ def workers(cluster_node=None):
             name = (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        if b"MapWorker" in name:
+        if name.startswith(b"ray::SlowConverter"):
             found.append(int(entry.name))
     return found
+
+
+def test_actors_that_die_before_they_begin(cluster, recordings, voice, tmp_path, monkeypatch, capsys, workers_path):
+    monkeypatch.setattr(corpus.pipeline, "RayConverter", support.StillbornConverter)
+    monkeypatch.setattr(corpus.pipeline, "MOST_LOSSES", 1)
+    assert main([*voice, "-i", str(recordings), "-o", str(tmp_path), "--actors", "1"]) == 1
+    error = capsys.readouterr().err
+    assert "actors die before they begin with a file" in error and error.count("\n") == 1
 
 
 def test_a_killed_actor(cluster, undisturbed, recordings, voice, tmp_path, monkeypatch, workers_path):

@@ -7,7 +7,6 @@
 import ctypes
 import multiprocessing
 import os
-import pickle
 import sys
 import tempfile
 import tracemalloc
@@ -339,7 +338,7 @@ def test_a_long_file_in_bounded_memory(tmp_path, monkeypatch):
     converter = CorpusConverter(settings, None, lambda *_: None, "here", lambda _: True, open_backend)
     item = plan_items([Source("long.wav", str(tmp_path / "long.wav"), "long.wav", 1)])[0]
     tracemalloc.start()
-    result = pickle.loads(converter({"unit": [pickle.dumps([(item, None)])]})["result"][0])
+    result = converter.convert([(item, None)])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert result["records"][0]["seconds"] == 720

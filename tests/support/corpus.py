@@ -59,6 +59,13 @@ class SlowConverter(RayConverter):
         super().advance(seconds)
 
 
+class StillbornConverter(RayConverter):
+    """Dies of whatever it is given, before any file, as for want of memory."""
+
+    def convert(self, unit):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class FragileConverter(RayConverter):
     """Dies, as by a fault in a decoder, of every file whose name has `poison` in it."""
 

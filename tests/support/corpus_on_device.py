@@ -4,7 +4,6 @@
 
 """A corpus through the actor of corpora on a device: what comes out is the reference's, and demo.py's."""
 
-import pickle
 from contextlib import contextmanager
 
 import numpy as np
@@ -38,7 +37,7 @@ def convert_corpus(network, tmp_path, streams):
     settings = Settings(str(tmp_path / "out"), "run", made, 16000, streams, ConversionOptions())
     converter = CorpusConverter(settings, model, lambda *_: None, "here", lambda _: True, open_backend)
     unit = [(item, None) for item in plan_items(sources)]
-    result = pickle.loads(converter({"unit": [pickle.dumps(unit)]})["result"][0])
+    result = converter.convert(unit)
     converter.close()
     assert result["stop"] is None and [record["status"] for record in result["records"]] == ["done"] * len(sources)
     made = converter.state.made(result["records"][0]["made"])
