@@ -11,6 +11,7 @@ the configuration in `params`. Weights are not stored: weight_by_rule makes them
 import json
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,9 @@ def load_golden(name):
         arrays = dict(file)
     params = json.loads(str(arrays.pop("params")))
     return Golden(params, fill_by_rule(LLVC(**params)), arrays)
+
+
+golden = cache(load_golden)  # for those who change nothing of it
 
 
 def load_params(name):
