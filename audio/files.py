@@ -2,8 +2,9 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Writing files so that nobody ever sees half of one."""
+"""Files: their checksums, and writing them so that nobody ever sees half of one."""
 
+import hashlib
 import os
 import shutil
 import stat
@@ -16,6 +17,15 @@ from reference.errors import LLVCError
 
 class FileError(LLVCError):
     """A file that cannot be written."""
+
+
+def sha256_of(path):
+    """The sha256 of a file's bytes in hexadecimal digits. OSError if it cannot be read."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def is_special(path):

@@ -10,12 +10,13 @@ import json
 import sys
 from dataclasses import asdict
 
-from corpus.item import sha256_of
 from corpus.run import SUFFIXES, convert_corpus
 from demo.backend import BACKENDS
-from demo.cli import LISTED, add_voice, load, locate, sample_rate_option, voice
+from demo.cli import sample_rate_option
 from demo.program import Parser, count, exit_code, file_path
+from demo.report import LISTED
 from demo.tracks import ConversionOptions
+from demo.voice import add_voice, load_voice
 from reference.errors import LLVCError
 
 CHANNELS = {"mix": "mix", "each": "each", "first": 1}
@@ -68,9 +69,7 @@ def run(args):
     """Does what the options say; returns the exit code. LLVCError if nothing could be done."""
     if args.channels == "each" and args.streams > 1:
         raise LLVCError("--streams converts one channel of each file; leave it out for --channels each")
-    for name in ("checkpoint_path", "config_path"):
-        setattr(args, name, locate(getattr(args, name)))
-    model, sample_rate = load(args)
+    voice = load_voice(args.checkpoint_path, args.config_path)
     options = ConversionOptions(
         channels=CHANNELS[args.channels],
         output_rate=args.output_rate,
@@ -79,12 +78,11 @@ def run(args):
         strict=args.strict,
     )
     configuration = {
-        "network_sha256": hashlib.sha256(json.dumps(asdict(model.config), sort_keys=True).encode()).hexdigest(),
-        "network_rate": sample_rate,
+        "network_sha256": hashlib.sha256(json.dumps(asdict(voice.model.config), sort_keys=True).encode()).hexdigest(),
+        "network_rate": voice.sample_rate,
         **{name: getattr(args, name) for name in ("channels", "format", "output_rate", "match_loudness", "metadata")},
     }
-    checkpoint = sha256_of(voice(args))
-    records, there, failures = convert_corpus(args, options, model, checkpoint, configuration, sample_rate)
+    records, there, failures = convert_corpus(args, options, voice, configuration)
     done = [record for record in records if record["status"] == "done"]
     for failure in failures[:LISTED]:
         print(f"error: {failure['reason']}", file=sys.stderr)

@@ -9,11 +9,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from demo.names import result_names
 from reference.errors import LLVCError
 
 LOSSLESS_BYTES_PER_S, OTHER_BYTES_PER_S = 32_000, 8_000  # of a guess
 LOSSLESS = {".wav", ".flac", ".aiff", ".aif", ".caf", ".au", ".w64", ".rf64"}
-HASHED = 1 << 20
 
 
 class CorpusError(LLVCError):
@@ -79,27 +79,5 @@ def plan_items(sources, suffix=None):
     Without a suffix for all, FLAC stays FLAC and everything else becomes WAV.
     """
     wanted = {source.name: PurePosixPath(inside_name(source.wanted) or source.id) for source in sources}
-    taken = {str(parent) for path in wanted.values() for parent in path.parents}
-    wishes = []
-    for name, path in wanted.items():
-        own = suffix or (".flac" if path.suffix.lower() == ".flac" else ".wav")
-        output = str(path.with_suffix(own))
-        wishes.append((output != str(path), str(path), name, output, own))
-    outputs = {}
-    for _, path, name, output, own in sorted(wishes):
-        if output in taken:
-            output = path + own
-        while output in taken:
-            output += own
-        taken.add(output)
-        outputs[name] = output
-    return [Item(source, outputs[source.name]) for source in sources]
-
-
-def sha256_of(path):
-    """The sha256 of a file's bytes in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(HASHED):
-            digest.update(block)
-    return digest.hexdigest()
+    outputs = result_names(wanted, lambda path: suffix or (".flac" if path.suffix.lower() == ".flac" else ".wav"))
+    return [Item(source, str(outputs[source.name])) for source in sources]

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import soundfile
 
-from audio.files import FileError
+from audio.files import FileError, sha256_of
 from audio.reading import AudioError
 from audio.recording import as_error
 from demo.tracks import TrackJob
 from reference.errors import one_line
-
-from .item import sha256_of
 
 DEATHS = 2  # of workers by one file: then it is left alone
 # What is wrong with the place that results go to, not with one of them.

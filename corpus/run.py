@@ -10,12 +10,12 @@ import uuid
 from contextlib import closing
 from pathlib import Path
 
-from audio.files import replacing
+from audio.files import replacing, sha256_of
 
 from .cluster import choose_actors, choose_backend, session
 from .converter import Settings
 from .folder import FolderCorpus
-from .item import CorpusError, plan_items, sha256_of
+from .item import CorpusError, plan_items
 from .jsonl import read_json_lines
 from .progress import Progress
 from .state import State
@@ -72,7 +72,7 @@ def open_table(path, files, output):
     return TableCorpus(path, files, output)
 
 
-def convert_corpus(args, options, model, checkpoint_sha256, configuration, sample_rate):
+def convert_corpus(args, options, voice, configuration):
     """Does what the command line and ConversionOptions say; returns (records, how many were there before, failures).
 
     CorpusError, or another LLVCError, if the run cannot start or go on; what was done by then is kept.
@@ -96,13 +96,13 @@ def convert_corpus(args, options, model, checkpoint_sha256, configuration, sampl
             settings = Settings(
                 output=output,
                 run=state.run,
-                made={"checkpoint_sha256": checkpoint_sha256, "configuration": configuration, "backend": backend},
-                sample_rate=sample_rate,
+                made={"checkpoint_sha256": voice.sha256(), "configuration": configuration, "backend": backend},
+                sample_rate=voice.sample_rate,
                 streams=args.streams,
                 options=options,
                 packed=frozenset(packed.places) if shards else None,
             )
-            records = run_units(ray, args, settings, state, items, before, model) if items else {}
+            records = run_units(ray, args, settings, state, items, before, voice.model) if items else {}
         return finish(state, corpus, items, records, before, packed)
 
 

@@ -14,8 +14,10 @@ from pathlib import Path
 import pyarrow
 from pyarrow import parquet
 
+from audio.files import sha256_of
+
 from .arrow import with_audio, write_table
-from .item import Source, sha256_of
+from .item import Source
 from .rows import RowReader
 from .state import to_json, write_text
 

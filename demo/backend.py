@@ -19,6 +19,8 @@ from reference.errors import LLVCError, not_installed, one_line
 from streaming.engine import ChunkEngine
 from streaming.torch_engine import TorchEngine
 
+from .program import count
+
 MOST_ONNX_BYTES = 2**31  # of a graph with its weights
 BACKENDS = ("auto", "cpu", "torch", "ttnn")
 KERNELS = ("auto", "fused", "stock")  # of the ttnn backend, see ttnn_llvc.TtLLVC
@@ -42,6 +44,12 @@ class Backend:
     open_engine: Callable[[int, int, str], ChunkEngine]
     offline_chunk_factor: int
     offline_mode: str
+
+
+def add_backend(add):
+    """Adds the options that say where to compute; `add` is a parser's add_argument."""
+    add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
+    add("--device_id", type=count(0), metavar="N", help="which device, instead of 0 or, for streams, a whole N300")
 
 
 def available_cores():

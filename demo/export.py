@@ -9,7 +9,6 @@ than the file and ONNX Runtime. The file's metadata holds all that they have to 
 """
 
 import argparse
-import hashlib
 import json
 import sys
 from dataclasses import asdict
@@ -22,8 +21,8 @@ from reference.errors import LLVCError
 from reference.fold import fold
 from streaming.onnx_graph import build
 
-from .cli import BUNDLED_CHECKPOINT, add_voice, load, locate
 from .program import Parser, count, exit_code, file_path
+from .voice import add_voice, load_voice
 
 CODE_LICENCE = "Apache-2.0"
 
@@ -32,14 +31,14 @@ class ExportError(LLVCError):
     """A network that cannot be exported."""
 
 
-def metadata(model, chunk_factor, state, sample_rate, checkpoint):
+def metadata(voice, chunk_factor, state):
     """What a program has to know of the file, as texts: numbers in samples where nothing else is said.
 
-    `state` {name: shape}; `checkpoint` the path of the weights' file.
+    `state` {name: shape}.
     """
-    config = model.config
+    config = voice.model.config
     return {
-        "sample_rate": str(sample_rate),
+        "sample_rate": str(voice.sample_rate),
         "hop_length": str(config.L),
         "chunk_factor": str(chunk_factor),
         "chunk_length": str(chunk_factor * config.chunk_len),
@@ -48,24 +47,24 @@ def metadata(model, chunk_factor, state, sample_rate, checkpoint):
         "state": json.dumps(state),
         "state_at_start": "0",
         "model_params": json.dumps(asdict(config)),
-        "checkpoint": Path(checkpoint).name,
-        "checkpoint_sha256": hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest(),
+        "checkpoint": voice.name,
+        "checkpoint_sha256": voice.sha256(),
         "licence": f"code: {CODE_LICENCE}; weights: that of their checkpoint",
     }
 
 
-def export(model, chunk_factor, sample_rate, checkpoint):
+def export(voice, chunk_factor):
     """The ModelProto of a step of chunk_factor decoder windows, with its metadata. ExportError if it is too large."""
     try:
-        proto = build(fold(model), model.config, chunk_factor)
+        proto = build(fold(voice.model), voice.model.config, chunk_factor)
     except (ValueError, onnx.checker.ValidationError) as error:  # more than the 2 GB of a protobuf
-        raise ExportError(f"{checkpoint}: cannot be written as one ONNX file ({error})") from None
+        raise ExportError(f"{voice.path}: cannot be written as one ONNX file ({error})") from None
     state = {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in proto.graph.input
         if value.name not in ("samples", "valid")
     }
-    onnx.helper.set_model_props(proto, metadata(model, chunk_factor, state, sample_rate, checkpoint))
+    onnx.helper.set_model_props(proto, metadata(voice, chunk_factor, state))
     return proto
 
 
@@ -87,11 +86,7 @@ def run(args):
     """Does what the options say; returns the exit code. LLVCError if nothing could be done."""
     if Path(args.output_file).suffix.lower() != ".onnx":
         raise ExportError(f"{args.output_file}: an ONNX file is written; give it a name that ends in .onnx")
-    for name in ("checkpoint_path", "config_path"):
-        setattr(args, name, locate(getattr(args, name)))
-    model, sample_rate = load(args)
-    checkpoint = args.checkpoint_path if Path(args.checkpoint_path).exists() else BUNDLED_CHECKPOINT
-    proto = export(model, args.chunk_factor, sample_rate, checkpoint)
+    proto = export(load_voice(args.checkpoint_path, args.config_path), args.chunk_factor)
     with replacing(args.output_file) as temporary:
         temporary.write_bytes(proto.SerializeToString())
     print(f"written: {args.output_file}")

@@ -23,12 +23,10 @@ from tqdm import tqdm
 
 from audio.folder import required_audio_files
 from audio.recording import read_audio
-from demo.backend import BACKENDS, open_backend
-from demo.cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, locate
+from demo.backend import add_backend, open_backend
 from demo.convert import convert_offline, stream_figures, timed_chunks
 from demo.program import Parser, count, exit_code, file_path
-from reference.checkpoint import load_model
-from reference.config import load_config
+from demo.voice import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, Voice
 from reference.errors import LLVCError, not_installed
 from streaming.stream import ChunkedStream
 
@@ -85,8 +83,7 @@ def parse_args(argv=None):
     file, folder = {"type": file_path, "metavar": "FILE"}, {"type": folder_path, "metavar": "FOLDER"}
     add("--checkpoint", default=str(BUNDLED_CHECKPOINT), help="weights of the voice", **file)
     add("--config", default=DEFAULT_CONFIG, help="configuration that the weights belong to", **file)
-    add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
-    add("--device_id", type=count(0), metavar="N", help="which device, instead of 0")
+    add_backend(add)
     add("--input", required=True, help="speech to convert; FILE.txt beside it: its words", **folder)
     add("--target", required=True, help="speech of the target voice", **folder)
     add("--output", default=Path("evaluated"), help="where the report goes", **folder)
@@ -218,8 +215,8 @@ class Evaluation:
     EvaluationError if nothing is left.
     """
 
-    def __init__(self, model, utterances, targets, judges, sample_rate):
-        self.model, self.judges, self.sample_rate = model, judges, sample_rate
+    def __init__(self, voice, utterances, targets, judges):
+        self.model, self.sample_rate, self.judges = voice.model, voice.sample_rate, judges
         voices = {str(path): self._voice(samples, f"target {path}") for path, samples in targets.items()}
         voices = {name: voice for name, voice in voices.items() if voice is not None}
         sources = [(u, voice) for u in utterances if (voice := self._voice(u.audio, u.name)) is not None]
@@ -228,7 +225,7 @@ class Evaluation:
                 raise EvaluationError(f"no speech found in any file of the {what} folder")
         utterances = self.utterances = [utterance for utterance, _ in sources]
         self.sources = [voice for _, voice in sources]
-        self.references = [reference_output(model, u.audio) for u in utterances]
+        self.references = [reference_output(self.model, u.audio) for u in utterances]
         self.heard = [judges.recogniser(u.audio) for u in tqdm(utterances, desc="words", unit="file", leave=False)]
         # The target voice, for each utterance without the file that holds the utterance itself.
         self.targets = []
@@ -311,21 +308,21 @@ class Evaluation:
         }
 
 
-def evaluate(backend, model, utterances, targets, judges, args, sample_rate):
+def evaluate(backend, voice, utterances, targets, judges, args):
     """All figures -> (figures, outputs, Evaluation): what the JSON file holds, {mode: [samples]}, what was judged."""
-    evaluation = Evaluation(model, utterances, targets, judges, sample_rate)
+    evaluation = Evaluation(voice, utterances, targets, judges)
     modes, outputs, offline = [], {}, None
     for factor in (None, *args.chunk_factors):
         mode, converted = evaluation.mode(backend, factor, offline)
         offline = offline or converted
         modes.append(mode)
         outputs[mode["mode"]] = converted
-    figures = {**provenance(backend, judges, args), "controls": evaluation.controls(), "modes": modes}
+    figures = {**provenance(backend, voice, judges, args), "controls": evaluation.controls(), "modes": modes}
     figures["missed"] = missed(figures)
     return figures, outputs, evaluation
 
 
-def provenance(backend, judges, args):
+def provenance(backend, voice, judges, args):
     """What every figure is worth: when, on what and with what it was measured."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
@@ -338,7 +335,7 @@ def provenance(backend, judges, args):
         "backend": backend.name,
         "device": backend.device,
         "versions": versions,
-        "checkpoint": Path(args.checkpoint).name,
+        "checkpoint": voice.name,
         "speaker_model": judges.encoder.name,
         "recogniser": judges.recogniser.name,
         "listener": judges.listener.name,
@@ -403,16 +400,16 @@ def main(argv=None, open_backend=open_backend):
 
 def run(args, open_backend):
     """Does what the options say; returns the exit code. LLVCError if nothing could be done."""
-    args.config = locate(args.config)
-    config, sample_rate = load_config(args.config)
-    if sample_rate != SAMPLE_RATE:
-        raise EvaluationError(f"{args.config}: the models that judge speech take {SAMPLE_RATE} Hz, not {sample_rate}")
-    model = load_model(args.checkpoint, config)
-    utterances, targets = read_utterances(args, sample_rate)
+    voice = Voice.load(args.checkpoint, args.config)
+    if voice.sample_rate != SAMPLE_RATE:
+        raise EvaluationError(
+            f"{args.config}: the models that judge speech take {SAMPLE_RATE} Hz, not {voice.sample_rate}"
+        )
+    utterances, targets = read_utterances(args, voice.sample_rate)
     judges = open_judges(args.recogniser)
     torch.set_num_threads(1)  # as the demo's streams, so that speeds compare
-    with open_backend(args.backend, model, args.device_id) as backend:
-        figures, audio, evaluation = evaluate(backend, model, utterances, targets, judges, args, sample_rate)
+    with open_backend(args.backend, voice.model, args.device_id) as backend:
+        figures, audio, evaluation = evaluate(backend, voice, utterances, targets, judges, args)
     write_report(args.output, figures, evaluation.utterances, audio, evaluation.references)
     print("\n".join(table(figures)))
     for line in figures["missed"]:

@@ -14,9 +14,9 @@ from contextlib import ExitStack
 import torch
 
 from audio.files import replacing
-from demo.backend import BACKENDS, open_backend
-from demo.cli import add_voice, load, locate
+from demo.backend import add_backend, open_backend
 from demo.program import Parser, count, exit_code, file_path
+from demo.voice import add_voice, load_voice
 from reference.errors import LLVCError, not_installed, one_line
 
 NETWORK_RATE = 16000  # Hz, with a server
@@ -64,8 +64,7 @@ def parse_args(argv=None):
     add("--server", metavar="URL", help="let a server convert: ws://HOST:PORT/stream of python -m live.serve")
     add("--token", help="the server's token")
     add_voice(add)
-    add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
-    add("--device_id", type=count(0), metavar="N", help="which card, instead of 0")
+    add_backend(add)
     return parser.parse_args(argv)
 
 
@@ -90,12 +89,11 @@ def open_converter(args, live, stack):
         url = args.server if args.server.rstrip("/").endswith("/stream") else f"{args.server.rstrip('/')}/stream"
         converter = live.converters.RemoteConverter(url, NETWORK_RATE, args.token)
     else:
-        for name in ("checkpoint_path", "config_path"):
-            setattr(args, name, locate(getattr(args, name)))
         torch.set_num_threads(1)  # a chunk is too small to share
-        model, sample_rate = load(args)
-        backend = stack.enter_context(open_backend(args.backend, model, args.device_id))
-        converter = live.converters.LocalConverter(backend.open_engine(args.chunk_factor, 1, "latency"), sample_rate)
+        voice = load_voice(args.checkpoint_path, args.config_path)
+        backend = stack.enter_context(open_backend(args.backend, voice.model, args.device_id))
+        engine = backend.open_engine(args.chunk_factor, 1, "latency")
+        converter = live.converters.LocalConverter(engine, voice.sample_rate)
     stack.callback(converter.close)
     return converter
 

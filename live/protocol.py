@@ -15,7 +15,7 @@ from reference.errors import LLVCError
 VERSION = 1
 MIN_RATE, MAX_RATE = 8000, 192000  # Hz
 FORMATS = {"f32": np.dtype("<f4"), "s16": np.dtype("<i2")}
-MODES = ("live", "file")
+HELLO_MODES = ("live", "file")
 FULL_SCALE_S16 = 32768
 MAX_SAMPLE = 1000.0  # beyond it a sample is no audio
 MAX_MESSAGE_S = 1.0  # audio in one message
@@ -94,7 +94,7 @@ def parse_hello(text, token=None):
     rate = message.get("rate")
     if type(rate) is not int or not MIN_RATE <= rate <= MAX_RATE:
         raise ProtocolError("bad_hello", f'"rate" must be a whole number from {MIN_RATE} to {MAX_RATE} (Hz)')
-    for name, allowed in (("format", FORMATS), ("mode", MODES)):
+    for name, allowed in (("format", FORMATS), ("mode", HELLO_MODES)):
         value = message.get(name, next(iter(allowed)))
         if not isinstance(value, str) or value not in allowed:
             raise ProtocolError("bad_hello", f'"{name}" must be one of {", ".join(allowed)}')

@@ -11,9 +11,9 @@ import socket
 import ssl
 import sys
 
-from demo.backend import BACKENDS, available_cores, open_backend
-from demo.cli import BUNDLED_CHECKPOINT, add_voice, load, locate
+from demo.backend import add_backend, available_cores, open_backend
 from demo.program import Parser, count, exit_code, file_path
+from demo.voice import add_voice, load_voice
 from reference.errors import LLVCError, not_installed, one_line
 
 
@@ -45,8 +45,7 @@ def parse_args(argv=None):
     add("--streams", type=count(1), default=4, metavar="B", help="places for streams at a time")
     add("-n", "--chunk_factor", type=count(1), default=1, metavar="N", help="chunk of a stream, in units of 13 ms")
     add_voice(add)
-    add("--backend", choices=BACKENDS, default="auto", help="where to compute; auto takes a card if there is one")
-    add("--device_id", type=count(0), metavar="N", help="which device, instead of 0 or, for streams, a whole N300")
+    add_backend(add)
     add(
         "--threads",
         type=count(1),
@@ -133,22 +132,19 @@ def run(args):
     """Serves until it is interrupted; returns the exit code. LLVCError if it cannot start."""
     live = import_live()
     check_certificate(args.ssl_certfile, args.ssl_keyfile)
-    for name in ("checkpoint_path", "config_path"):
-        setattr(args, name, locate(getattr(args, name)))
     threads = args.threads or default_threads(args.backend, args.streams)
     with bind(args.host, args.port) as listener:
-        model, sample_rate = load(args)
-        with open_backend(args.backend, model, args.device_id, args.streams, threads=threads) as backend:
+        voice = load_voice(args.checkpoint_path, args.config_path)
+        with open_backend(args.backend, voice.model, args.device_id, args.streams, threads=threads) as backend:
             engine = backend.open_engine(args.chunk_factor, args.streams, "latency")
-            server = live.clocked.ClockedServer(engine, sample_rate)
+            server = live.clocked.ClockedServer(engine, voice.sample_rate)
             server.warm_up()
             server.start()
             try:
-                bundled = not os.path.exists(args.checkpoint_path)
                 facts = {
                     "backend": backend.name,
                     "device": backend.device,
-                    "voice": os.path.basename(BUNDLED_CHECKPOINT if bundled else args.checkpoint_path),
+                    "voice": voice.name,
                     "chunk_factor": args.chunk_factor,
                 }
                 service = live.session.Service(server, facts, args.token, args.max_minutes)

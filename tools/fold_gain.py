@@ -23,10 +23,9 @@ from audio.files import replacing  # noqa: E402
 from audio.folder import required_audio_files  # noqa: E402
 from audio.loudness import LoudnessMeter  # noqa: E402
 from audio.recording import read_audio  # noqa: E402
-from demo.cli import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, locate  # noqa: E402
 from demo.program import Parser, exit_code, file_path  # noqa: E402
-from reference.checkpoint import load_model, load_state_dict  # noqa: E402
-from reference.config import load_config  # noqa: E402
+from demo.voice import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, Voice  # noqa: E402
+from reference.checkpoint import load_state_dict  # noqa: E402
 from reference.errors import LLVCError  # noqa: E402
 
 WEIGHT = "out_conv.0.weight"  # linear, without a bias, and the tanh behind it
@@ -79,18 +78,18 @@ def rows(names, sources, before, after, sample_rate):
 
 
 def run(args):
-    config, sample_rate = load_config(locate(args.config))
-    model, weights = load_model(args.checkpoint, config), load_state_dict(args.checkpoint)
+    voice, weights = Voice.load(args.checkpoint, args.config), load_state_dict(args.checkpoint)
+    sample_rate = voice.sample_rate
     paths = [path for folder in args.input for path in required_audio_files(folder)]
     sources = [read_audio(path, sample_rate) for path in paths]
     if silent := [path for path, s in zip(paths, sources, strict=True) if loudness(s, sample_rate) == -math.inf]:
         raise LLVCError(f"{silent[0]}: is silent; leave it out")
-    before = converted_files(model, sources)
+    before = converted_files(voice.model, sources)
     gain = fitting_gain(list(zip(sources, before, strict=True)), sample_rate)
     folded = {**weights, WEIGHT: (gain * weights[WEIGHT].float()).to(weights[WEIGHT].dtype)}
     with replacing(args.out) as temporary:
         safetensors.torch.save_file(folded, temporary)
-    after = converted_files(load_model(args.out, config), sources)
+    after = converted_files(Voice.load(args.out, args.config).model, sources)
     print("\n".join(rows([path.name for path in paths], sources, before, after, sample_rate)))
     print(f"gain {gain:.4f} ({20 * math.log10(gain):.2f} dB), written: {args.out}")
 

@@ -26,8 +26,8 @@ import torch  # noqa: E402
 from audio.files import replacing  # noqa: E402
 from audio.folder import required_audio_files  # noqa: E402
 from audio.recording import read_audio, write_audio  # noqa: E402
-from demo.cli import BUNDLED_CHECKPOINT  # noqa: E402
 from demo.program import exit_code  # noqa: E402
+from demo.voice import BUNDLED_CHECKPOINT  # noqa: E402
 from reference.config import load_config  # noqa: E402
 from reference.errors import LLVCError, not_installed  # noqa: E402
 

@@ -18,13 +18,12 @@ from audio.folder import required_audio_files
 from audio.recording import read_audio, write_audio
 from demo import cli
 from demo.backend import has_card
-from demo.voice import BUNDLED_CHECKPOINT, find_checkpoint
+from demo.voice import BUNDLED_CHECKPOINT, ROOT, find_published
 from evaluation import evaluate
 from reference.errors import LLVCError, one_line
 
 from .corpus import CorpusError, fetch_target, fetch_utterances, listed
 
-ROOT = cli.ROOT
 SAMPLE_RATE = 16000
 MINUTE = 60 * SAMPLE_RATE  # samples that go through the demo in each mode
 SYSFS = Path("/sys/class/tenstorrent")
@@ -71,7 +70,7 @@ class Acceptance:
 
     def weights(self):
         """The published voice, or what speaks in its place."""
-        path, line = find_checkpoint("llvc")
+        path, line = find_published("llvc")
         return {"path": str(path), "is": line, "published": path != BUNDLED_CHECKPOINT}
 
     def pcc(self):

@@ -24,9 +24,10 @@ from support.golden import load_golden, small_voice
 
 from audio.loudness import LoudnessMeter
 from audio.writing import FFmpegWriter
-from demo import backend, cli
+from demo import backend, cli, plan
 from demo.backend import Backend
-from demo.cli import DEFAULT_CHECKPOINT, main, parse_args
+from demo.cli import main, parse_args
+from demo.voice import DEFAULT_CHECKPOINT
 from streaming.onnx_engine import OnnxEngine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -399,7 +400,7 @@ def test_wrong_flags_get_one_line(options, capsys):
 def test_bad_input_gets_one_line_and_changes_nothing(tmp_path, small, speech, capsys, monkeypatch, options, message):
     (tmp_path / "no_audio").mkdir()
     (tmp_path / "bundled.safetensors").write_bytes(b"the voice that comes with the demo")
-    monkeypatch.setattr(cli, "BUNDLED_CHECKPOINT", tmp_path / "bundled.safetensors")
+    monkeypatch.setattr(plan, "BUNDLED_CHECKPOINT", tmp_path / "bundled.safetensors")
     os.link(speech, tmp_path / "link.wav")
     (tmp_path / "loop.wav").symlink_to("loop.wav")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

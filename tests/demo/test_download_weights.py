@@ -24,8 +24,8 @@ from huggingface_hub.utils import WeakFileLock
 from support.hub import close, isolated, serving, use_endpoint
 
 from demo import download_weights
-from demo.cli import DEFAULT_CHECKPOINT
 from demo.download_weights import CHECKPOINT_PATH, CHUNK_BYTES, DownloadError, download, main
+from demo.voice import DEFAULT_CHECKPOINT
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = dict(download_weights.CHECKPOINTS)  # tests put others in its place

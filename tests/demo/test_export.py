@@ -19,8 +19,8 @@ import soundfile
 import torch
 from support.golden import OPTIONS, PUBLISHED, SMALL, load_golden, relative_error
 
-from demo.cli import ROOT
 from demo.export import main
+from demo.voice import ROOT
 from reference.fold import fold
 from streaming.onnx_graph import build
 

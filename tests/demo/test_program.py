@@ -173,13 +173,13 @@ LIMITED = """
 import resource, signal, sys
 sys.path.insert(0, sys.argv[1])
 from demo import cli
-load = cli.load
-def limited(args):
-    loaded = load(args)
+load_voice = cli.load_voice
+def limited(*arguments):
+    loaded = load_voice(*arguments)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300, resource.RLIM_INFINITY))
     return loaded
-cli.load = limited
+cli.load_voice = limited
 options = sys.argv[3:] if sys.argv[3] == "-o" else ["-o", "/dev/null", *sys.argv[3:]]
 sys.exit(cli.main(["--backend", "cpu", "-i", sys.argv[2], *options]))
 """

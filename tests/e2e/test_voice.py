@@ -11,7 +11,7 @@ from support.rung import RUNG
 
 from demo.backend import Backend
 from demo.convert import convert_concurrently, convert_offline, timed_chunks
-from demo.voice import find_checkpoint
+from demo.voice import find_published
 from evaluation.metrics import token_accuracy
 from reference.checkpoint import load_model
 from streaming.engine import MODES
@@ -26,7 +26,7 @@ SAMPLES = 700 if RUNG in ("mock", "simulator") else 10 * SAMPLE_RATE
 @pytest.fixture
 def voice(model_location_generator):
     """The published voice, or the demo voice where it cannot be had; only a card is worth a download."""
-    path, _ = find_checkpoint("llvc", model_location_generator, fetch=RUNG in ("card", "tt-metal"))
+    path, _ = find_published("llvc", model_location_generator, fetch=RUNG in ("card", "tt-metal"))
     return load_model(path, golden("llvc").model.config)
 
 

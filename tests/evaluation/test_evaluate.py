@@ -22,7 +22,7 @@ pytest.importorskip("resemblyzer", reason="needs requirements-evaluation.txt", e
 
 from demo import convert
 from demo.backend import Backend  # noqa: E402
-from demo.cli import BUNDLED_CHECKPOINT  # noqa: E402
+from demo.voice import BUNDLED_CHECKPOINT, Voice  # noqa: E402
 from evaluation.evaluate import (  # noqa: E402
     MET,
     MISSED,
@@ -63,6 +63,10 @@ def folders(tmp_path_factory):
             soundfile.write(root / folder / f"{name}.wav", samples, 16000)
     (root / "in" / "a.txt").write_text(TEXT)
     return root
+
+
+def as_voice(model):
+    return Voice(model, 16000, Path("x"))
 
 
 def options(folders, output, *more):
@@ -258,9 +262,9 @@ def test_a_broken_backend_is_found(engine, found):
     golden = load_golden("small")
     audio = torch.from_numpy(golden.arrays["audio"])
     backend = Backend("broken", "a test", lambda n, b, mode: engine(golden.model, n, b), 64, "latency")
-    args = SimpleNamespace(chunk_factors=[1], checkpoint="x", min_similarity=0, max_wer=0, min_token_accuracy=99.9)
+    args = SimpleNamespace(chunk_factors=[1], min_similarity=0, max_wer=0, min_token_accuracy=99.9)
     utterances = [Utterance("a.wav", audio, None, None)]
-    figures, _, _ = evaluate(backend, golden.model, utterances, {Path("t.wav"): audio}, JUDGES, args, 16000)
+    figures, _, _ = evaluate(backend, as_voice(golden.model), utterances, {Path("t.wav"): audio}, JUDGES, args)
     lines = [line for line in figures["missed"] if "token accuracy" in line or "border" in line]
     assert any(line.startswith(f"stream n=1: {found}") for line in lines) if found else lines == []
 
@@ -306,7 +310,7 @@ def evaluation(monkeypatch):
     utterances = [Utterance("a.wav", a, "a b c d", None), Utterance("b.wav", b, None, b)]
     targets = {Path("b.wav"): spoken((0.0, 0.8), 4), Path("other.wav"): spoken((0.6, 0.8), 4)}
     config = SimpleNamespace(L=16, chunk_len=208, lookahead_len=16)
-    return Evaluation(Network(config=config, error=0.25), utterances, targets, JUDGES, 16000)
+    return Evaluation(as_voice(Network(config=config, error=0.25)), utterances, targets, JUDGES)
 
 
 def test_the_target_voice_is_without_the_utterance_itself(evaluation):
@@ -355,10 +359,10 @@ def test_streams_are_compared_with_offline_conversion():
             return super()._collect() + (0.01 * (factor - 1) if factor < 4 else 0.0)
 
     a = spoken((0.8, 0.0), 4)
-    args = SimpleNamespace(chunk_factors=[1, 2, 3], checkpoint="x", min_similarity=0, max_wer=0, min_token_accuracy=0)
+    args = SimpleNamespace(chunk_factors=[1, 2, 3], min_similarity=0, max_wer=0, min_token_accuracy=0)
     network = Network(config=SimpleNamespace(L=16, chunk_len=208, lookahead_len=16), error=0.0)
     figures, outputs, _ = evaluate(
-        halving_backend(Worse), network, [Utterance("a.wav", a, None, None)], {Path("t"): a}, JUDGES, args, 16000
+        halving_backend(Worse), as_voice(network), [Utterance("a.wav", a, None, None)], {Path("t"): a}, JUDGES, args
     )
     errors = [mode["summary"].get("max_error_to_offline") for mode in figures["modes"]]
     assert errors[0] is None and errors[1:] == pytest.approx([0, 0.01, 0.02], abs=1e-6)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from support.blocks import golden, on_device, pcc
 
-from demo.cli import BUNDLED_CHECKPOINT
 from demo.convert import convert_offline, timed_chunks
+from demo.voice import BUNDLED_CHECKPOINT
 from evaluation.metrics import token_accuracy
 from reference.checkpoint import load_model
 from streaming.stream import ChunkedStream

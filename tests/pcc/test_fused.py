@@ -19,7 +19,7 @@ from support import golden_ops
 from support.blocks import NETWORK_PCC, audible_before_the_start, golden, on_device, pcc, speech
 from support.golden import fill_by_rule
 
-from demo.cli import BUNDLED_CHECKPOINT
+from demo.voice import BUNDLED_CHECKPOINT
 from reference.checkpoint import load_model
 from reference.llvc import LLVC
 from tt.fused.layout import GRID_WIDTH, cores_of
