@@ -130,7 +130,7 @@ class TtLLVCEngine(ChunkEngine):
 
     def _index(self, streams):
         """Streams as places of the batch on the device, which may be larger by a few."""
-        return slice(self.batch_size) if streams == slice(None) else streams
+        return slice(self.batch_size) if len(streams) == self.batch_size else streams
 
     def _submit(self, streams, samples, frames):
         places = self._index(streams)

@@ -67,8 +67,8 @@ class Closeable:
 class ChunkEngine(ABC):
     """A network with the state of a batch of streams, which it converts chunk by chunk.
 
-    `streams` indexes the batch everywhere: slice(None) for all of it, or a list of stream numbers. Streams that a
-    call does not name stay as they are. `depth` chunks may still be under way when convert() returns.
+    `streams` is everywhere an ascending list of stream numbers, as long as the batch if it names all of them. Streams
+    that a call does not name stay as they are. `depth` chunks may still be under way when convert() returns.
     """
 
     depth = 0
@@ -79,6 +79,7 @@ class ChunkEngine(ABC):
             if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
         self.chunk_factor, self.batch_size = int(chunk_factor), int(batch_size)
+        self.all_streams = list(range(self.batch_size))
         self.frame_len = config.L
         self.chunk_len = self.chunk_factor * config.chunk_len
         self.lookahead_len = config.lookahead_len

@@ -39,15 +39,13 @@ class OnnxEngine(ChunkEngine):
         self._audio = None
 
     def restart(self, streams):
-        for stream in self._chosen(streams):
-            stream.restart()
-
-    def _chosen(self, streams):
-        return self._streams[streams] if isinstance(streams, slice) else [self._streams[b] for b in streams]
+        for b in streams:
+            self._streams[b].restart()
 
     def _submit(self, streams, samples, frames):
         run = self._pool.map if self._pool else map
-        audio = list(run(_Stream.step, self._chosen(streams), samples.numpy(), frames.tolist()))
+        chosen = [self._streams[b] for b in streams]
+        audio = list(run(_Stream.step, chosen, samples.numpy(), frames.tolist()))
         self._audio = torch.from_numpy(np.stack(audio))
 
     def _collect(self):

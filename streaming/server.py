@@ -105,7 +105,7 @@ class StreamServer(Closeable):
             for stream in self.streams:
                 stream._broken = True
                 self._note(stream)
-            self.engine.restart(slice(None))
+            self.engine.restart(self.engine.all_streams)
             raise
         for tag, audio in finished:
             for (stream, run, length), samples in zip(tag, audio, strict=True):
@@ -135,6 +135,7 @@ class ServedStream(Closeable):
             self._pending = torch.cat((self._pending, samples))
             self._server._note(self)
             self._server._step_when_due(self)
+            self._pending = self._pending.clone()  # a view would keep all that was pushed alive
             return self._take_ready()
 
     def read(self):
@@ -206,7 +207,7 @@ class ServedStream(Closeable):
         length = min(engine.chunk_len, len(self._pending))
         window = engine.chunk_len + engine.lookahead_len
         samples = F.pad(self._pending, (0, window - len(self._pending)))  # or cut to it
-        self._pending = self._pending[length:].clone()
+        self._pending = self._pending[length:]
         self._server._note(self)
         return (self, self._run, length), samples, -(-length // engine.frame_len)
 

@@ -23,7 +23,7 @@ class TorchEngine(ChunkEngine):
         super().__init__(model.config, chunk_factor, batch_size)
         self._model = model
         self._audio = None
-        self.restart(slice(None))
+        self.restart(self.all_streams)
 
     def _check_model(self):
         """ValueError for a network in training mode, or in half or double precision."""
@@ -36,7 +36,7 @@ class TorchEngine(ChunkEngine):
     @torch.inference_mode()
     def restart(self, streams):
         self._label = self._model.label_embedding()  # constant, until someone changes the weights
-        if streams == slice(None):
+        if len(streams) == self.batch_size:
             buffers = self._model.init_buffers(self.batch_size)
             prenet_ctx = self._model.init_prenet_ctx(self.batch_size)
             overlap = torch.zeros(self.batch_size, 1, 2 * self.lookahead_len)  # of windows, behind the prenet
@@ -53,11 +53,10 @@ class TorchEngine(ChunkEngine):
         if len(counts) == 1:
             self._audio = self._convert(streams, samples, counts[0])
             return
-        numbers = torch.arange(self.batch_size)[streams]
         self._audio = torch.zeros(len(samples), self.chunk_len)
         for count in counts:  # streams that end with this chunk have fewer frames than the others
             chosen = frames == count
-            audio = self._convert(numbers[chosen].tolist(), samples[chosen], count)
+            audio = self._convert([streams[s] for s in chosen.nonzero()], samples[chosen], count)
             self._audio[chosen, : audio.shape[1]] = audio
 
     def _collect(self):
@@ -68,6 +67,7 @@ class TorchEngine(ChunkEngine):
 
     @torch.inference_mode()
     def _convert(self, streams, samples, frames):
+        streams = slice(None) if len(streams) == self.batch_size else streams  # of all of them, state is not copied
         *buffers, prenet_ctx, overlap = (state[streams] for state in self._state)
         samples = samples[:, None, : frames * self.frame_len + self.lookahead_len]
         fresh = self._fresh[streams]
@@ -81,15 +81,13 @@ class TorchEngine(ChunkEngine):
         window = torch.cat((overlap, window), dim=-1)
         audio, *buffers = self._model.convert(window, self._label, *buffers)
         overlap = window[..., window.shape[-1] - 2 * self.lookahead_len :]
-        self._keep(streams, [*buffers, prenet_ctx, overlap])
-        return audio[:, 0]
-
-    def _keep(self, streams, state):
+        state = [*buffers, prenet_ctx, overlap]
         if streams == slice(None):
             self._state = state
         else:
             for kept, new in zip(self._state, state, strict=True):
                 kept[streams] = new
+        return audio[:, 0]
 
     def close(self):
         self._state = self._label = self._fresh = self._audio = None

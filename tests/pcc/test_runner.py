@@ -15,8 +15,6 @@ from support.blocks import NETWORK_PCC, allocated, golden, on_device, pcc, speec
 from support.queues import QueueRace
 
 from streaming.engine import MODES
-from streaming.stream import ChunkedStream
-from streaming.torch_engine import TorchEngine
 from tt import runner
 from ttnn_llvc import DEVICE_PARAMS, DeviceMemoryError
 
@@ -269,25 +267,3 @@ def test_no_event_is_superfluous(device, monkeypatch, rung, make_network):
             patch.setattr(ttnn, "wait_for_event", deaf_to_one)
             with pytest.raises(QueueRace), tt_model.stream(mode="throughput") as stream:
                 run(stream, speech("llvc", 1, 208 * 4))
-
-
-@on_device
-def test_streams_out_of_step_are_pipelined_too(device, make_network):
-    """What the stream that starts anew was still owed then, the chunk under way, comes as zeros."""
-    model = golden("llvc").model
-    audio = speech("llvc", 2, 1100)
-
-    def both(stream):
-        with stream:
-            parts = [stream.push(audio[:, :500])]
-            stream.reset([False, True])
-            parts += [stream.push(audio[:, 500:]), stream.flush()]
-            return torch.cat(parts, dim=1), parts[0].shape[1]
-
-    value, given = both(make_network(device, golden("llvc").model).stream(1, 2, "throughput"))
-    expected, given_at_once = both(ChunkedStream(TorchEngine(model, 1, 2)))
-    assert value.shape == expected.shape and (given, given_at_once) == (208, 416)
-    assert (value[1, given:given_at_once] == 0).all()
-    expected[1, given:given_at_once] = 0
-    for b in range(2):
-        assert pcc(value[b], expected[b]) >= NETWORK_PCC

@@ -11,7 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from support.engines import delayed, failing, held_bytes
+from support.fake_engine import FakeEngine
 from support.golden import load_golden, relative_error
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from streaming.server import ServerFull, StreamServer
 
@@ -199,7 +201,7 @@ def test_an_engine_that_failed_converts_nothing_before_all_its_streams_start_ane
         stale = frozenset()
 
         def restart(self, streams):
-            self.stale -= set(range(self.batch_size)[streams] if isinstance(streams, slice) else streams)
+            self.stale -= set(streams)
             super().restart(streams)
 
         def _submit(self, *arguments):
@@ -278,6 +280,29 @@ def test_nothing_is_kept_alive_by_what_is_left_of_it(engine):
         b.push(SPEECH[: 208 + 16])
         (ready,) = b._ready or a._ready
         assert ready.untyped_storage().nbytes() == 4 * 208
+
+
+class CopiedBytes(TorchDispatchMode):
+    """Counts the bytes of all tensors that operations make, but for views."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and not operation.is_view:
+            self.count += result.numel() * result.element_size()
+        return result
+
+
+def test_the_work_of_a_push_is_linear_in_its_length():
+    def copied(chunks):
+        with StreamServer(FakeEngine(1)) as server, server.open() as stream, CopiedBytes() as bytes_:
+            assert len(stream.push(torch.zeros(208 * chunks + 16))) == 208 * chunks
+        return bytes_.count
+
+    assert copied(400) < 2.2 * copied(200)
 
 
 def test_closing_a_server_closes_its_engine_once(engine):

@@ -66,21 +66,14 @@ def test_what_an_engine_is_given():
 
     audio = torch.arange(1.0, 951.0).expand(300, -1) / 1000
     with ChunkedStream(Engine(300)) as s:
-        s.push(audio[:, :500])
-        s.reset([True] + 299 * [False])
-        ready = torch.cat((s.push(audio[:, 500:]), s.flush()), dim=1)
-    others = list(range(1, 300))
-    # The first two chunks begin at 0 and 208; the first stream then begins anew at 500, the others go on at 416.
-    begin = [(slice(None), 0, 13), (slice(None), 208, 13), (others, 416, 13), ([0], 500, 13), (others, 624, 13)]
-    end = [([0], 708, 13), (others, 832, 8), ([0], 916, 3)]  # 118 and 34 samples are left
-    assert [(streams, frames) for streams, _, frames in given_] == [
-        (streams, [frames] * (300 if streams == slice(None) else len(streams))) for streams, _, frames in begin + end
-    ]
+        ready = torch.cat((s.push(audio[:, :500]), s.push(audio[:, 500:]), s.flush()), dim=1)
+    everyone = list(range(300))
+    chunks = [(0, 13), (208, 13), (416, 13), (624, 13), (832, 8)]  # 118 samples are left
+    assert [(streams, frames) for streams, _, frames in given_] == [(everyone, 300 * [frames]) for _, frames in chunks]
     padded = F.pad(audio, (0, 300))
-    for (_, samples, _), (streams, start, _) in zip(given_, begin + end, strict=True):
-        assert torch.equal(samples, padded[streams, start : start + 224])
-    assert torch.equal(ready[1:], GAIN * audio[1:, 416:]) and torch.equal(ready[0, 84:], GAIN * audio[0, 500:])
-    assert not ready[0, :84].any()
+    for (_, samples, _), (start, _) in zip(given_, chunks, strict=True):
+        assert torch.equal(samples, padded[:, start : start + 224])
+    assert torch.equal(ready, GAIN * audio)
 
 
 @pytest.mark.parametrize("batch_size, chunk_factor, slices", [(1, 1, 208), (2, 4, 500), (3, 8, 1000), (5, 2, 208)])
@@ -122,60 +115,20 @@ def test_any_slices(engine, name, batch_size, chunk_factor, pipelined, slices):
     name=st.sampled_from(SMALL),
     chunk_factor=st.sampled_from([1, 2]),
     pipelined=st.booleans(),
-    segments=st.lists(st.tuples(st.integers(0, 900), st.lists(st.booleans(), min_size=3, max_size=3)), max_size=4),
-    end=st.integers(0, 900),
+    lengths=st.lists(st.integers(0, 900), min_size=1, max_size=4),
 )
-def test_restarted_streams_begin_anew_and_the_others_do_not_notice(
-    engine, name, chunk_factor, pipelined, segments, end
-):
+def test_streams_that_are_reset_begin_anew(engine, name, chunk_factor, pipelined, lengths):
     model = golden(name).model
     engine = delayed(engine) if pipelined else engine
-    total = sum(length for length, _ in segments) + end
-    audio = speech(name, 3, total)
-    starts = [[0], [0], [0]]  # of each stream, in samples
+    *dropped, last = speech(name, 3, sum(lengths)).split(lengths, dim=1)
     with ChunkedStream(engine(model, chunk_factor, batch_size=3)) as s:
-        outputs, position = [], 0
-        for length, mask in segments:
-            outputs.append(s.push(audio[:, position : position + length]))
-            position += length
-            s.reset(mask)
-            if all(mask):  # nobody is owed anything: a new beginning for all
-                audio, position, outputs, starts = audio[:, position:], 0, [], [[0], [0], [0]]
-                continue
-            for b in range(3):
-                if mask[b]:
-                    starts[b].append(position)
-        outputs += [s.push(audio[:, position:]), s.flush()]
-    streamed = torch.cat(outputs, dim=1)
-    assert streamed.shape == audio.shape
-    for b in range(3):
-        start, stop = starts[b][-1], audio.shape[1]
-        expected = offline(model, audio[b : b + 1, start:stop])
-        assert relative_error(streamed[b : b + 1, start:], expected) < TOLERANCE
+        for audio in dropped:
+            s.push(audio)
+            s.reset()
+        streamed = torch.cat((s.push(last), s.flush()), dim=1)
+    assert streamed.shape == last.shape
+    assert relative_error(streamed, offline(model, last)) < TOLERANCE
     assert s.latency == (1 + pipelined) * chunk_factor * 208 + 2 * model.config.lookahead_len
-
-
-@pytest.mark.parametrize("change", [lambda engine: engine, delayed], ids=["at once", "pipelined"])
-def test_a_restarted_stream_owes_silence_for_the_time_before(engine, change):
-    audio = speech("small", 2, 1000)
-    with ChunkedStream(change(engine)(golden("small").model, batch_size=2)) as s:
-        before = s.push(audio[:, :500])
-        s.reset([False, True])
-        after = torch.cat((s.push(audio[:, 500:]), s.flush()), dim=1)
-    owed = 500 - before.shape[1]
-    assert owed > 0 and not after[1, :owed].any() and after[0, :owed].any()
-
-
-@pytest.mark.parametrize("change", [lambda engine: engine, delayed], ids=["at once", "pipelined"])
-def test_a_restart_right_before_the_end_loses_nothing(engine, change):
-    audio = speech("small", 2, 500)
-    with ChunkedStream(change(engine)(golden("small").model, batch_size=2)) as s:
-        before = s.push(audio)
-        s.reset([False, True])
-        after = s.flush()
-    streamed = torch.cat((before, after), dim=1)
-    assert relative_error(streamed[:1], offline(golden("small").model, audio[:1])) < TOLERANCE
-    assert not after[1].any()
 
 
 @pytest.mark.parametrize("depth", [2, 3])
@@ -208,7 +161,7 @@ def test_a_failed_chunk(engine, fails_in, fault):
         with pytest.raises(type(fault)):
             s.push(audio)
         s.engine.fault = None
-        for call in (lambda: s.push(audio[:, :1]), s.flush, lambda: s.reset([True, False])):
+        for call in (lambda: s.push(audio[:, :1]), s.flush):
             with pytest.raises(RuntimeError, match="a chunk failed"):
                 call()
         s.reset()
@@ -216,14 +169,13 @@ def test_a_failed_chunk(engine, fails_in, fault):
     assert relative_error(streamed, offline(model, audio[:, 100:])) < TOLERANCE
 
 
-@pytest.mark.parametrize("end", [lambda s: s.flush(), lambda s: s.reset([True, False])], ids=["flush", "reset"])
-def test_a_chunk_that_fails_while_it_is_waited_for(engine, end):
+def test_a_chunk_that_fails_while_it_is_waited_for(engine):
     model, audio = golden("small").model, speech("small", 2, 600)
     with ChunkedStream(failing(delayed(engine))(model, batch_size=2)) as s:
         s.push(audio[:, :224])
         s.engine.fault, s.engine.fails_in = OSError(), "_collect"
         with pytest.raises(OSError):
-            end(s)
+            s.flush()
         s.engine.fault = None
         with pytest.raises(RuntimeError, match="a chunk failed"):
             s.push(audio)
@@ -294,7 +246,7 @@ def test_no_sample_depends_on_input_beyond_the_latency(engine, chunk_factor):
 
 
 def held(s):
-    return held_bytes(s.engine) + sum(tensor.untyped_storage().nbytes() for tensor in (s._pending, s._ready))
+    return held_bytes(s.engine) + s._pending.untyped_storage().nbytes()
 
 
 def test_memory_does_not_grow(engine):
@@ -347,8 +299,6 @@ def test_wrong_calls(engine):
         for shape in ((2,), (1, 10), (3, 10), (2, 1, 10)):
             with pytest.raises(ValueError, match=r"samples must have the shape \[2, any length\]"):
                 s.push(torch.zeros(shape))
-        with pytest.raises(ValueError, match=r"mask must have the shape \[2\]"):
-            s.reset([True])
         with pytest.raises(ValueError, match="floating-point"):
             s.push(torch.zeros(2, 10, dtype=torch.int16))
         assert s.push(torch.full((2, 1), 1000.0)).shape == (2, 0)  # the most that is taken
