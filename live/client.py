@@ -7,6 +7,7 @@
 import asyncio
 import json
 import threading
+from collections import deque
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
@@ -40,6 +41,9 @@ class Connection:
         self._thread.start()
         self._lock, self._is_closed = threading.Lock(), False
         self._socket = None
+        self._one_reader = asyncio.Lock()
+        self._unread = deque()  # what came before the server closed, found by a send
+        self._reason = None  # the server's, once its message was found
         try:
             self._socket = self._wait(_connect(url))
         except (OSError, asyncio.TimeoutError, WebSocketException, ValueError) as error:
@@ -72,17 +76,9 @@ class Connection:
     def receive(self, timeout=None):
         """The next samples (float32 [k]) or message (dict). ServerError if none will come; TimeoutError."""
         try:
-            data = self._wait(self._receive(timeout))
-        except ConnectionClosed as error:
-            raise _closed(error) from None
+            return self._wait(self._receive(timeout))
         except asyncio.TimeoutError:  # Python 3.10's is another one
             raise TimeoutError(f"nothing came within {timeout} s") from None
-        if isinstance(data, bytes):
-            return decode_pcm(data, self._hello)
-        message = json.loads(data)
-        if message["type"] == "error":
-            raise ServerError(message["message"], message["code"])
-        return message
 
     def close(self):
         with self._lock:
@@ -96,7 +92,34 @@ class Connection:
         self._loop.close()
 
     async def _receive(self, timeout):
-        return await asyncio.wait_for(self._socket.recv(), timeout)
+        async def take():
+            async with self._one_reader:
+                return self._unread.popleft() if self._unread else await self._next()
+
+        return await asyncio.wait_for(take(), timeout)
+
+    async def _next(self):
+        """The next samples or message from the network; ServerError if the server closes."""
+        try:
+            data = await self._socket.recv()
+        except ConnectionClosed as error:
+            raise self._reason or _closed(error) from None
+        if isinstance(data, bytes):
+            return decode_pcm(data, self._hello)
+        message = json.loads(data)
+        if message["type"] == "error":
+            self._reason = ServerError(message["message"], message["code"])
+            raise self._reason
+        return message
+
+    async def _deliver(self, data):
+        try:
+            await self._socket.send(data)
+        except ConnectionClosed:
+            # Why the server closed may stand unread behind audio, which is not lost for that.
+            async with self._one_reader:
+                while True:
+                    self._unread.append(await self._next())
 
     async def _end(self):
         if self._socket is not None:
@@ -114,10 +137,7 @@ class Connection:
         return future.result()
 
     def _send(self, data):
-        try:
-            self._wait(self._socket.send(data))
-        except ConnectionClosed as error:
-            raise _closed(error) from None
+        self._wait(self._deliver(data))
 
 
 async def _connect(url):

@@ -284,6 +284,24 @@ def test_an_engine_that_fails_for_good_closes_the_streams_and_the_health():
             urllib.request.urlopen(running.page + "healthz")
 
 
+def test_who_only_sends_learns_why_the_server_closed_and_loses_no_audio():
+    """The server's last message stands unread behind audio when a send finds the connection closed."""
+    fake = FakeEngine(1)
+    with LiveServer(fake) as running, Connection(running.url) as connection:
+        connection.send(SPEECH[: 208 + 16])
+        wait_until(lambda: running.metric("sent_bytes_total") > 4 * 208, "a chunk came back")
+        fake.fail = True
+        with pytest.raises(ServerError, match="the card fell out") as error:
+            while True:
+                connection.send(SPEECH[:208])
+                time.sleep(0.001)
+        assert error.value.code == "engine"
+        assert np.array_equal(connection.receive(DEADLINE_S), GAIN * SPEECH[:208])
+        with pytest.raises(ServerError, match="the card fell out"):
+            while True:
+                connection.receive(DEADLINE_S)
+
+
 def test_the_page_and_the_metrics(running):
     with urllib.request.urlopen(running.page) as response:
         assert "default-src 'self'" in response.headers["Content-Security-Policy"]
