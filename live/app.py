@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from .protocol import MAX_FRAME
-from .session import Session
+from .session import serve
 
 MAX_CONNECTIONS = 1000  # of all kinds; beyond it HTTP says 503
 SHUTDOWN_S = 3  # for clients to go when the server ends
@@ -55,7 +55,7 @@ def create_app(service):
 
     @app.websocket("/stream")
     async def stream(websocket: WebSocket):
-        await Session(websocket, service).run()
+        await serve(websocket, service)
 
     @app.get("/healthz")
     async def health():

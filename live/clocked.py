@@ -2,29 +2,250 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""The engine on its own clock, in a thread of its own: a chunk of every stream that has one, every n x 13 ms."""
+"""The engine on its own clock, in a thread of its own: a chunk of every stream that has one, every n x 13 ms.
+
+A Channel is one client's way through it: samples that wait, the stream that converts them, and what is to be sent.
+"""
 
 import logging
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from reference.errors import one_line
 from streaming.server import ServerFull, StreamServer
 
-from .channel import CATCH_UP, MAX_OUTPUT_S, MAX_WAIT_CHUNKS, MAX_WAIT_S, Channel
 from .metrics import Metrics
+from .outbox import ENGINE_FAILED, LATE, SLOW_READER, Audio, Outbox
 from .protocol import ProtocolError
+from .sample_queue import SampleQueue
 
 logger = logging.getLogger(__name__)
+
+MAX_WAIT_S = 0.25  # of a live stream's samples, or MAX_WAIT_CHUNKS where these take longer: then they are late
+MAX_WAIT_CHUNKS = 4
+# Not sent yet, or two chunks where these are longer; then the oldest goes or, of a file, no more is converted.
+MAX_OUTPUT_S = 1.0
+MAX_FILE_INPUT_S = 1.0  # of a file: then its reader is to wait
+CATCH_UP = 1.01  # a stream's clock against the engine's: what a client's clock may be off
 
 # So many chunks that fail one after the other are no accident: the server gives up.
 MAX_FAILURES = 10
 
 # Overload begins when as many of the last second's ticks were late, and ends when no more than so many were.
 OVERLOAD_BEGINS, OVERLOAD_ENDS = 0.5, 0.1
+
+
+@dataclass
+class Run:
+    """The state of a channel's stream from one start to the next."""
+
+    waiting: SampleQueue = field(default_factory=SampleQueue)
+    is_ending: bool = False  # no more samples come
+    is_finished: bool = False  # and all of them are in the engine
+    pushed: int = 0  # samples into the engine
+    delivered: int = 0  # and out of it
+    gaps: deque = field(default_factory=deque)  # [samples into the engine before it, samples dropped there]
+    credit: float = 1.0  # chunks that the stream's clock allows
+    credited: float | None = None  # when that was last read
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A stream's part in a round of the engine."""
+
+    channel: "Channel"
+    run: Run
+    samples: torch.Tensor  # [k], none where only the end is still inside the engine
+    arrived: float  # when the last of them came
+    is_new: bool  # these are the first samples since it started anew
+    is_last: bool  # and none will follow
+
+
+class Channel:
+    """What a ClockedServer's open() gives. The methods without underscore may be called from any thread.
+
+    Samples are float32 at the network's rate. What comes out is a sequence of Audio and of messages (dicts, as they
+    go over the wire): `dropped` where that many input samples get no output, `reset`, `ended`, `overload`. Apart from
+    what was dropped, output sample i belongs to input sample i.
+    """
+
+    def __init__(self, server, is_live, on_change):
+        self._server = server
+        self._lock = server._lock
+        self._on_change = on_change
+        self.is_live = is_live
+        self.late = 0  # chunks
+        self.dropped = 0  # samples
+        self.is_closed = False
+        self._served = None  # the engine's stream, once it has one
+        self._served_run = None  # that it was last started for
+        self._largest = 0  # of the pushes, in samples
+        self._run = Run()
+        self._outbox = Outbox()
+
+    def push(self, samples):
+        """Takes samples [any length]. RuntimeError between end() and `ended`."""
+        with self._lock:
+            if self._run.is_ending:
+                raise RuntimeError("the stream is ending; wait for its end or reset it")
+            self._run.waiting.put(samples, self._server.clock())
+            self._largest = max(self._largest, len(samples))
+            self._drop_late(2 * self._server.max_wait)  # also where the engine does not come to it
+            self._server._wake(self)
+
+    def end(self):
+        """No more samples come: what is left is converted at once, then `ended` follows and a new stream may begin."""
+        with self._lock:
+            self._run.is_ending = True
+            self._server._wake(self)
+
+    def reset(self):
+        """Drops all that is under way; a new stream begins behind the message `reset`."""
+        with self._lock:
+            self._run = Run()
+            self._outbox.forget_stream()
+            self._put({"type": "reset"})
+
+    def say(self, message):
+        """Puts a message behind what is to be sent."""
+        with self._lock:
+            self._put(message)
+
+    def close(self):
+        """Frees the place at once; what is under way is dropped."""
+        with self._lock:
+            if not self.is_closed:
+                self.is_closed = True
+                self._run, self._outbox = Run(), Outbox()
+                self._server._closed(self)
+
+    def read(self):
+        """All that is to be sent, in order."""
+        with self._lock:
+            out = self._outbox.take()
+            if out and (self._run.is_ending or not self.is_live):
+                self._server._wake(self)
+            return out
+
+    @property
+    def has_room(self):
+        """Whether a file's samples should be pushed now; a live stream's always are."""
+        return self.is_live or self.input_length < MAX_FILE_INPUT_S * self._server.sample_rate
+
+    @property
+    def input_length(self):
+        """Samples that wait for the engine."""
+        return len(self._run.waiting)
+
+    @property
+    def output_length(self):
+        """Samples that wait to be sent."""
+        return self._outbox.audio_length
+
+    @property
+    def unsent(self):
+        """Messages, of audio and others, that wait to be sent."""
+        return len(self._outbox)
+
+    # From here on: the engine's side, called by the ClockedServer.
+
+    def _needed(self):
+        """Samples of the next chunk."""
+        return self._server.chunk_len + (0 if self._run.pushed else self._server.engine.lookahead_len)
+
+    def _due_in(self, now):
+        """Seconds until the stream may take part in a round, None while it has nothing to convert."""
+        if not self._run.is_ending and self.input_length < self._needed():
+            return None
+        if self.is_live and not self._run.is_ending:
+            lacking = 1 - self._allowance(now)
+            return lacking * self._server.period / CATCH_UP if lacking > 1e-6 else 0.0
+        return 0.0 if self.output_length < self._server.max_output else None
+
+    def _allowance(self, now):
+        """Chunks that the stream's clock allows by now: it starts with the first chunk, and late ones are made up."""
+        run = self._run
+        if run.credited is not None:
+            most = 1 + self._server.max_wait / self._server.chunk_len
+            elapsed = (now - run.credited) / self._server.period
+            run.credit = min(most, run.credit + CATCH_UP * elapsed)
+        run.credited = now
+        return run.credit
+
+    def _drop_late(self, most):
+        """Drops the oldest whole chunks of a live stream that has more than `most` samples waiting.
+
+        What stays is the newest chunk or, of a client with larger messages, as much as one of them.
+        """
+        run = self._run
+        if not self.is_live or run.is_ending or len(run.waiting) <= most + self._largest:
+            return
+        chunk = self._server.chunk_len
+        count = (len(run.waiting) - max(self._needed(), self._largest)) // chunk * chunk
+        run.waiting.take(count)
+        if run.gaps and run.gaps[-1][0] == run.pushed:
+            run.gaps[-1][1] += count
+        else:
+            run.gaps.append([run.pushed, count])
+        self._count_dropped(count, LATE)
+
+    def _take_turn(self, now):
+        """The stream's next chunk, or what is left of it at its end."""
+        run = self._run
+        run.credit -= 1
+        samples, arrived = run.waiting.take(min(self._needed(), len(run.waiting)))
+        run.pushed += len(samples)
+        run.is_finished = run.is_ending and not len(run.waiting)
+        is_new, self._served_run = self._served_run is not run, run
+        arrived = now if arrived is None else arrived
+        return Turn(self, run, torch.from_numpy(samples), arrived, is_new, run.is_finished)
+
+    def _deliver(self, samples, arrived, started, done):
+        """Puts what a round gave into the outbox, with the gaps where they belong."""
+        run = self._run
+        samples = samples.numpy()
+        start = run.delivered
+        run.delivered += len(samples)
+        while run.gaps and run.gaps[0][0] <= run.delivered:
+            position, count = run.gaps.popleft()
+            self._put_audio(samples[: position - start], arrived, started, done)
+            samples, start = samples[position - start :], position
+            self._outbox.put_dropped(count, LATE)
+        self._put_audio(samples, arrived, started, done)
+        if run.is_finished and run.delivered == run.pushed:
+            self._run = Run()
+            self._outbox.put({"type": "ended"})
+        self._on_change()
+
+    def _fail(self):
+        """A chunk failed: what was inside the engine is lost, and the stream goes on behind it."""
+        run = self._run
+        lost = run.pushed - run.delivered
+        for count, reason in ((sum(count for _, count in run.gaps), LATE), (lost, ENGINE_FAILED)):
+            if count:
+                self._outbox.put_dropped(count, reason)
+        self._count_dropped(lost, ENGINE_FAILED)
+        self._run = replace(run, pushed=0, delivered=0, gaps=deque(), is_finished=False)
+        self._on_change()
+
+    def _count_dropped(self, count, reason):
+        self.dropped += count
+        self._server.metrics.dropped.labels(reason).inc(count)
+
+    def _put(self, message):
+        self._outbox.put(message)
+        self._on_change()
+
+    def _put_audio(self, samples, arrived, started, done):
+        if not len(samples):
+            return
+        self._outbox.put_audio(Audio(samples, arrived, started, done))
+        while self.is_live and not self._run.is_ending and self.output_length > self._server.max_output:
+            self._count_dropped(self._outbox.drop_oldest_audio(), SLOW_READER)
 
 
 class ClockedServer:
@@ -124,7 +345,7 @@ class ClockedServer:
         now = self.clock()
         with self._lock:
             for channel in self._channels:
-                channel._drop_late()
+                channel._drop_late(self.max_wait)
             waits = [wait for wait in (channel._due_in(now) for channel in self._channels) if wait is not None]
             if not waits or self.failure:
                 self._is_idle, self._planned = True, float("inf")
@@ -176,7 +397,7 @@ class ClockedServer:
         with self._lock:
             is_late = done > due + self.period
             for turn, samples in zip(turns, ready, strict=True):
-                if turn.channel.is_closed or turn.restarts != turn.channel._restarts:
+                if turn.channel.is_closed or turn.run is not turn.channel._run:
                     continue  # meanwhile
                 turn.channel.late += is_late
                 turn.channel._deliver(samples, turn.arrived, started, done)

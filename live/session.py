@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""One client's WebSocket: the protocol of docs/PROTOCOL.md between a socket and a channel of the engine."""
+"""The protocol of docs/PROTOCOL.md between a WebSocket and a channel of the engine."""
 
 import asyncio
 import json
@@ -16,8 +16,8 @@ from starlette.websockets import WebSocketDisconnect
 
 from streaming.server import ServerFull
 
-from .channel import Audio
 from .clocked import ClockedServer
+from .outbox import Audio
 from .protocol import FORMATS, VERSION, ProtocolError, decode_pcm, encode_pcm, parse_hello, parse_json
 from .resampling import StreamResampler, resampling_delay
 
@@ -39,14 +39,81 @@ class Service:
     max_minutes: float | None = None
 
 
-class Session:
-    """Serves a connection, a starlette WebSocket, from its first message to its close."""
+async def serve(websocket, service):
+    """Serves a connection, a starlette WebSocket, from its first message to its close.
 
-    def __init__(self, websocket, service):
+    Returns when the client was told why it is closed, and its place is free.
+    """
+    code = "closed"
+    try:
+        await websocket.accept()
+        check_origin(websocket.headers)
+        hello = await receive_hello(websocket, service)
+        await Session(websocket, service, hello).run()
+    except ProtocolError as error:
+        code = error.code
+        await close(websocket, error)
+    except WebSocketDisconnect:
+        pass
+    service.server.metrics.closed.labels(code).inc()
+
+
+def check_origin(headers):
+    """A page of another server must not speak for its visitor; programs send no Origin."""
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        raise ProtocolError("bad_origin", "a page of another server; open the page that this one serves")
+
+
+async def receive(websocket, metrics):
+    """The next message, str or bytes."""
+    message = await websocket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    data = message.get("bytes")
+    data = message["text"] if data is None else data
+    metrics.received.inc(len(data))
+    return data
+
+
+async def receive_hello(websocket, service):
+    """The first message."""
+    try:
+        text = await asyncio.wait_for(receive(websocket, service.server.metrics), HELLO_S)
+    except asyncio.TimeoutError:
+        raise ProtocolError("silent", f"no hello within {HELLO_S:g} s") from None
+    if isinstance(text, bytes):
+        raise ProtocolError("bad_hello", "the first message must be a hello, and it is binary")
+    return parse_hello(text, service.token)
+
+
+async def close(websocket, error):
+    """Says why, then closes; a client that reads no more is cut off."""
+    try:
+        await asyncio.wait_for(say(websocket, error), 1.0)
+    except (asyncio.TimeoutError, WebSocketDisconnect, RuntimeError):
+        transport = websocket.scope["state"].get("transport")
+        if transport:
+            transport.abort()
+
+
+async def say(websocket, error):
+    await websocket.send_text(json.dumps(error.message()))
+    # A close's reason holds 123 bytes; the message above says all.
+    await websocket.close(error.close_code, error.code)
+
+
+class Session:
+    """One stream's way between its WebSocket and its channel of the engine. ProtocolError if there is no place."""
+
+    def __init__(self, websocket, service, hello):
         self._websocket = websocket
         self._service = service
         self._server = service.server
         self._metrics = service.server.metrics
+        self._hello = hello
+        rate, network_rate = hello.rate, self._server.sample_rate
+        self._down, self._up = StreamResampler(rate, network_rate), StreamResampler(network_rate, rate)
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()  # there is something to send
         self._has_room = asyncio.Event()
@@ -54,48 +121,27 @@ class Session:
         self._begin = self._heard = self._server.clock()
         self._sending_since = None
         self._window = []  # of Audio sent since the last statistics: (waited, computed, total) in ms
-
-    async def run(self):
-        """Returns when the connection is closed and the place free."""
-        code = "closed"
-        try:
-            await self._websocket.accept()
-            await self._serve()
-        except ProtocolError as error:
-            code = error.code
-            await self._close(error)
-        except WebSocketDisconnect:
-            pass
-        self._metrics.closed.labels(code).inc()
-
-    async def _serve(self):
-        self._check_origin()
-        try:
-            text = await asyncio.wait_for(self._receive(), HELLO_S)
-        except asyncio.TimeoutError:
-            raise ProtocolError("silent", f"no hello within {HELLO_S:g} s") from None
-        if isinstance(text, bytes):
-            raise ProtocolError("bad_hello", "the first message must be a hello, and it is binary")
-        self._hello = hello = parse_hello(text, self._service.token)
+        # Of this stream; until `ended` or `reset` another one is sent than is taken.
+        self._taken = self._sent = 0  # samples at the client's rate
+        self._dropped = 0  # samples at the network's rate
         if self._server.failure:
             raise ProtocolError("engine", self._server.failure)
         try:
             self._channel = self._server.open(hello.mode == "live", self._on_change)
         except ServerFull as error:
             raise ProtocolError("full", str(error)) from None
+
+    async def run(self):
+        """Raises when the stream is over, and frees its place."""
         try:
-            rate, network_rate = hello.rate, self._server.sample_rate
-            self._down, self._up = StreamResampler(rate, network_rate), StreamResampler(network_rate, rate)
             self._limit_send_buffer()
-            self._taken = 0  # samples of this stream, at the client's rate
-            self._begin_output()
             await self._send_json(self._welcome())
             await self._run_tasks(self._read(), self._write(), self._watch())
         finally:
             self._channel.close()
 
     async def _run_tasks(self, *coroutines):
-        """Until one of them ends or raises; the others are cancelled."""
+        """Until one of them raises; the others are cancelled."""
         tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -106,13 +152,6 @@ class Session:
         for task, result in zip(tasks, results, strict=True):
             if task in done and isinstance(result, BaseException):
                 raise result
-
-    def _check_origin(self):
-        """A page of another server must not speak for its visitor; programs send no Origin."""
-        headers = self._websocket.headers
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
-            raise ProtocolError("bad_origin", "a page of another server; open the page that this one serves")
 
     def _welcome(self):
         server, rate = self._server, self._hello.rate
@@ -133,7 +172,7 @@ class Session:
 
     async def _read(self):
         while True:
-            message = await self._receive()
+            message = await receive(self._websocket, self._metrics)
             self._heard = self._server.clock()
             if isinstance(message, bytes):
                 samples = decode_pcm(message, self._hello)
@@ -156,8 +195,7 @@ class Session:
             self._taken = 0
             self._channel.reset()
         elif kind == "ping":
-            self._pongs.append({"type": "pong", "time": message.get("time")})
-            self._changed.set()
+            self._channel.say({"type": "pong", "time": message.get("time")})
         elif kind == "hello":
             raise ProtocolError("second_hello", "a connection has one hello; open another one for another stream")
         else:
@@ -168,16 +206,6 @@ class Session:
             self._channel.push(samples)
         except RuntimeError:
             raise ProtocolError("bad_message", 'audio or an end behind "end"; wait for "ended"') from None
-
-    async def _receive(self):
-        """The next message, str or bytes."""
-        message = await self._websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1005))
-        data = message.get("bytes")
-        data = message["text"] if data is None else data
-        self._metrics.received.inc(len(data))
-        return data
 
     # From the engine to the client.
 
@@ -190,11 +218,6 @@ class Session:
         self._changed.set()
         self._has_room.set()
 
-    def _begin_output(self):
-        self._sent = 0  # samples of this stream, at the client's rate
-        self._dropped = 0  # samples of this stream, at the network's rate
-        self._pongs = []
-
     async def _write(self):
         while True:
             await self._changed.wait()
@@ -205,9 +228,6 @@ class Session:
                     self._account(entry)
                 else:
                     await self._send_message(entry)
-            pongs, self._pongs = self._pongs, []
-            for pong in pongs:
-                await self._send_json(pong)
             if self._statistics_due:
                 self._statistics_due = False
                 await self._send_json(self._statistics())
@@ -225,11 +245,10 @@ class Session:
             rest = self._up.flush()[:missing]
             await self._send_audio(np.pad(rest, (0, missing - len(rest))))
             message = {**message, "samples": self._sent}
-            self._taken = 0
-            self._begin_output()
+            self._taken = self._sent = self._dropped = 0
         elif kind == "reset":
             self._up.reset()
-            self._begin_output()
+            self._sent = self._dropped = 0
         await self._send_json(message)
 
     def _at_client(self, samples):
@@ -296,17 +315,3 @@ class Session:
             size = max(MIN_SEND_BUFFER, int(SEND_BUFFER_S * self._hello.rate * itemsize))
             transport.set_write_buffer_limits(high=size)
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
-
-    async def _close(self, error):
-        """Says why, then closes; a client that reads no more is cut off."""
-        try:
-            await asyncio.wait_for(self._say(error), 1.0)
-        except (asyncio.TimeoutError, WebSocketDisconnect, RuntimeError):
-            transport = self._websocket.scope["state"].get("transport")
-            if transport:
-                transport.abort()
-
-    async def _say(self, error):
-        await self._websocket.send_text(json.dumps(error.message()))
-        # A close's reason holds 123 bytes; the message above says all.
-        await self._websocket.close(error.close_code, error.code)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from support.fake_engine import GAIN, SAMPLE_RATE, FakeEngine
 
-from live.channel import Audio
 from live.clocked import MAX_FAILURES, ClockedServer
+from live.outbox import Audio
 from streaming.server import ServerFull
 
 CHUNK = 208
@@ -357,11 +357,15 @@ def test_in_a_thread_of_its_own():
     server = ClockedServer(FakeEngine(2), SAMPLE_RATE)
     server.warm_up()
     server.start()
-    ended = threading.Event()
-    channel = server.open(on_change=lambda: ended.set() if any(type(e) is dict for e in channel._out) else None)
-    samples = noise(1000)
+    news = threading.Event()
+    channel = server.open(on_change=news.set)
+    samples, audio, messages = noise(1000), [], []
     channel.push(samples)
     channel.end()
-    assert ended.wait(20)
-    assert np.array_equal(heard(channel)[0], GAIN * samples)
+    while not messages:
+        assert news.wait(20)
+        news.clear()
+        piece, messages = heard(channel)
+        audio.append(piece)
+    assert messages == [{"type": "ended"}] and np.array_equal(np.concatenate(audio), GAIN * samples)
     server.stop()

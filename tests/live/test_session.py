@@ -22,7 +22,7 @@ from support.live_server import DEADLINE_S, LiveServer, collect, wait_until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from live import channel as channel_module
+from live import clocked as clocked_module
 from live import session as session_module
 from live.client import Connection, ServerError
 from live.protocol import CLOSE_CODES, MAX_FRAME
@@ -133,6 +133,24 @@ def test_statistics_pings_and_resets(running):
         assert len(audio) == messages[-1]["samples"] == 500
 
 
+def test_pings_and_resets_are_all_answered_in_order(running):
+    """A reset drops the audio that is under way, nothing else."""
+    with Connection(running.url) as connection:
+        for number in range(3):
+            connection.send(SPEECH[:1000])
+            connection.say("ping", time=number)
+            connection.say("reset")
+        connection.say("ping", time="last")
+        answers = []
+        while not answers or answers[-1] != {"type": "pong", "time": "last"}:
+            received = connection.receive(DEADLINE_S)
+            if isinstance(received, dict) and received["type"] != "statistics":
+                answers.append(received)
+        assert answers[:-1] == [
+            answer for number in range(3) for answer in ({"type": "pong", "time": number}, {"type": "reset"})
+        ]
+
+
 MALFORMED = {
     "bad_hello": [
         b"\0\0\0\0",
@@ -241,7 +259,7 @@ def test_a_silent_client_and_one_over_its_time(monkeypatch):
 
 def test_a_slow_reader_is_bounded_then_cut_off_and_nobody_else_notices(monkeypatch):
     monkeypatch.setattr(session_module, "STUCK_S", 1.0)
-    monkeypatch.setattr(channel_module, "CATCH_UP", 1e9)  # it sends all it has at once, to fill the buffers soon
+    monkeypatch.setattr(clocked_module, "CATCH_UP", 1e9)  # it sends all it has at once, to fill the buffers soon
     with LiveServer(FakeEngine(2)) as running:
         slow = socket.socket()
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
