@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference.errors import LLVCError
+from streaming.engine import MAX_SAMPLE
 
 VERSION = 1
 MIN_RATE, MAX_RATE = 8000, 192000  # Hz
 FORMATS = {"f32": np.dtype("<f4"), "s16": np.dtype("<i2")}
 HELLO_MODES = ("live", "file")
 FULL_SCALE_S16 = 32768
-MAX_SAMPLE = 1000.0  # beyond it a sample is no audio
 MAX_MESSAGE_S = 1.0  # audio in one message
 MAX_TEXT = 4096  # bytes
 # What the WebSocket library refuses by itself, with 1009, before it is in memory: more than any message may hold.
