@@ -16,6 +16,7 @@ import numpy as np
 
 from reference.errors import LLVCError, one_line
 
+from .callbacks import CalledBack
 from .framing import (
     TAGS,
     data_end,
@@ -178,9 +179,12 @@ class AudioReader:
         if not self.live:
             header, _ = read_wav_header(self._file)
             self._file.seek(0)
-        self._file.name = f"audio{suffix if suffix.isascii() and suffix.isprintable() else ''}"
+        self._called = CalledBack(self._file, self._file.seekable())
+        self._called.name = f"audio{suffix if suffix.isascii() and suffix.isprintable() else ''}"
         try:
-            self._container = av.open(self._file, metadata_errors="ignore", options={"protocol_whitelist": "none"})
+            with self._called.calling():
+                options = {"protocol_whitelist": "none"}
+                self._container = av.open(self._called, metadata_errors="ignore", options=options)
             form = self._container.format.name
             if LISTS & set(form.split(",")):
                 raise AudioError(f"{self.name}: a list of files, not audio; name the audio files themselves")
@@ -257,7 +261,8 @@ class AudioReader:
         packets = self._container.demux(self._stream)
         while True:
             try:
-                packet = next(packets, None)
+                with self._called.calling():
+                    packet = next(packets, None)
                 if packet is None:
                     break
                 if self._form == "mp3" and packet.size:
@@ -275,8 +280,6 @@ class AudioReader:
                 frames = packet.decode()
                 end = end if packet.pos is None else packet.pos + packet.size
             except (av.error.FFmpegError, ValueError) as error:
-                if isinstance(error, OSError) and not isinstance(error, av.error.FFmpegError):
-                    raise
                 if isinstance(error, av.error.EOFError):
                     break
                 errors = error
@@ -371,25 +374,16 @@ def read_wav_header(file):
 class _Source:
     """A file or pipe for FFmpeg: reads what there is, up to the size asked for, and can take bytes back."""
 
-    name = "audio"
-
     def __init__(self, file):
         self._file = file
+        self.seekable, self.fileno, self.tell, self.close = file.seekable, file.fileno, file.tell, file.close
         self._unread = self._head = self.tail = b""  # tail: the last bytes read
-        if file.seekable():
-            self.seek, self.tell = self._seek, file.tell  # FFmpeg takes what has no seek for a pipe
 
-    def _seek(self, offset, whence=0):
+    def seek(self, offset, whence=0):
         try:
             return self._file.seek(offset, whence)
         except (OSError, OverflowError, ValueError):  # a damaged file points anywhere
             return -1
-
-    def seekable(self):
-        return hasattr(self, "seek")
-
-    def fileno(self):
-        return self._file.fileno()
 
     def read(self, size):
         if self._unread:
@@ -409,9 +403,6 @@ class _Source:
 
     def unread(self, data):
         self._unread = bytes(data) + self._unread
-
-    def close(self):
-        self._file.close()
 
 
 def _open_source(source):

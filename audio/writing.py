@@ -2,11 +2,14 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Audio out, block by block: files of the formats that hold any rate, WAV and raw samples into pipes."""
+"""Audio out, block by block: files of the formats that hold what they are given at its rate; WAV and raw into pipes.
+
+Two libraries write, since none does it all: PyAV's FFmpeg has no Vorbis, libsndfile has no M4A, no time stamps of WAV
+files and no RF64 where a WAV file turns out longer than 4 GiB.
+"""
 
 import io
 import os
-import struct
 import sys
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -16,12 +19,15 @@ import av
 import numpy as np
 import soundfile
 
+from .callbacks import CalledBack
 from .files import FileError, is_special, replacing
-from .reading import RAW_TYPES, AudioError
+from .reading import AudioError
 
-# Formats by file name suffix: those that hold what they are given at the rate that it has. FFmpeg writes two of them,
-# (container, codec, samples), as it has RF64 for long WAV files; libsndfile writes the others and calls them so.
-FFMPEG = {".wav": ("wav", "pcm_s16le", "s16"), ".m4a": ("ipod", "aac", "fltp")}
+# (container, codec, samples) of what FFmpeg writes: files by their suffix, and raw samples by their type.
+WAV = "wav", "pcm_s16le", "s16"
+FFMPEG = {".wav": WAV, ".m4a": ("ipod", "aac", "fltp")}
+RAW = {"s16": ("s16le", "pcm_s16le", "s16"), "f32": ("f32le", "pcm_f32le", "flt")}
+# What libsndfile writes, by its names for them.
 LIBSNDFILE = {".flac": "FLAC", ".ogg": "OGG", ".oga": "OGG", ".opus": "OGG", ".mp3": "MP3"}
 LIBSNDFILE |= {".aiff": "AIFF", ".aif": "AIFF", ".aifc": "AIFF", ".au": "AU", ".snd": "AU", ".caf": "CAF"}
 LIBSNDFILE |= {".w64": "W64", ".rf64": "RF64"}
@@ -63,8 +69,10 @@ def check_writable(path, sample_rate=16000, channels=1):
 
 
 def _file_writer(path, file, sample_rate, channels, tags):
-    kind = FFmpegWriter if path.suffix.lower() in FFMPEG else LibsndfileWriter
-    return kind(path, file, sample_rate, channels, tags)
+    form = FFMPEG.get(path.suffix.lower())
+    if form is None:
+        return LibsndfileWriter(path, file, sample_rate, channels, tags)
+    return FFmpegWriter(path, file, form, sample_rate, channels, tags)
 
 
 class Writer:
@@ -87,65 +95,66 @@ class Writer:
 
 
 class FFmpegWriter(Writer):
-    """Into a WAV or M4A file. Time stamps of WAV files stay, at the new rate; past 4 GiB it becomes an RF64 file."""
+    """Into a file or, live, into a pipe, each block at once; `form` is one of FFMPEG or RAW.
 
-    def __init__(self, path, file, sample_rate, channels, tags):
+    Time stamps of WAV files stay, at the new rate; past 4 GiB it becomes an RF64 file. In a pipe, where a WAV's sizes
+    cannot be filled in at the end, they are those of an unknown length.
+    """
+
+    def __init__(self, path, file, form, sample_rate, channels, tags, live=False):
         super().__init__(path)
-        container, codec, self._kind = FFMPEG[path.suffix.lower()]
-        self._file, self._rate, self._written = _Recorder(file), sample_rate, 0
-        options = {"fflags": "+bitexact"}  # no name of the program
-        if container == "wav":
-            self._layout = LAYOUTS.get(channels, f"{channels} channels")
+        container, codec, self._kind = form
+        self._file, self._rate, self._written = CalledBack(file, seekable=not live), sample_rate, 0
+        options, names = {"fflags": "+bitexact"}, {}  # no name of the program
+        self._layout = LAYOUTS[channels] if codec == "aac" else LAYOUTS.get(channels, f"{channels} channels")
+        if live:
+            options["flush_packets"] = "1"
+        elif container == "wav":
             stamped = "time_reference" in tags
             options |= {"rf64": "auto", "write_bext": str(int(stamped))}
             names = {name: name for name in TAGS} | (TIME_STAMP if stamped else {})
         else:
-            self._layout = LAYOUTS[channels]
             options["movie_timescale"] = str(sample_rate)  # so that it says how long it is to the sample
             names = {name: name for name in (*TAGS, "creation_time")}
-        self._container = av.open(self._file, "w", format=container, options=options)
-        self._container.metadata.update({new: tags[name] for name, new in names.items() if tags.get(name)})
-        self._stream = self._container.add_stream(codec, rate=sample_rate, layout=self._layout)
-        if codec == "aac":
-            self._stream.bit_rate = AAC_BITS * sample_rate * channels
-        self._stream.codec_context.open()
+        with self._file.calling():
+            self._container = av.open(self._file, "w", format=container, options=options)
+            self._container.metadata.update({new: tags[name] for name, new in names.items() if tags.get(name)})
+            self._stream = self._container.add_stream(codec, rate=sample_rate, layout=self._layout)
+            if codec == "aac":
+                self._stream.bit_rate = AAC_BITS * sample_rate * channels
+            self._container.start_encoding()
 
     def _write(self, samples):
         if self._kind == "s16":
             samples = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
         else:
-            samples = samples.T.astype(np.float32)
+            samples = samples.astype(np.float32)
         self._encode(samples)
 
     def _encode(self, samples):
-        """Writes samples as the codec takes them: int16 [n, C], or float32 [C, n]."""
-        count = len(samples) if self._kind == "s16" else samples.shape[1]
-        if not count:
+        """Writes samples [n, C] of the codec's type."""
+        if not len(samples):
             return
-        packed = samples.reshape(1, -1) if self._kind == "s16" else samples
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(packed), format=self._kind, layout=self._layout)
+        arranged = samples.T if self._kind == "fltp" else samples.reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(arranged), format=self._kind, layout=self._layout)
         frame.sample_rate, frame.pts, frame.time_base = self._rate, self._written, Fraction(1, self._rate)
-        self._written += count
+        self._written += len(samples)
         self._mux(frame)
 
     def _mux(self, frame):
-        try:
+        with self._file.calling():
             for packet in self._stream.encode(frame):
                 self._container.mux(packet)
-        finally:
-            self._file.check()
 
     def close(self):
         """Writes what is left. OSError if the file system refuses."""
-        try:
-            self._mux(None)
+        self._mux(None)
+        with self._file.calling():
             self._container.close()
-        finally:
-            self._file.check()
 
     def notes(self):
         size = 2 * self._written * self._stream.codec_context.channels
-        if self._kind != "s16" or size < LONG_WAV:
+        if self._container.format.name != "wav" or size < LONG_WAV:
             return []
         return [f"{self.path}: longer than the 4 GiB of a WAV file, so an RF64 file by that name"]
 
@@ -155,134 +164,78 @@ class LibsndfileWriter(Writer):
 
     def __init__(self, path, file, sample_rate, channels, tags):
         super().__init__(path)
-        self._file = _Recorder(file)
+        self._file = CalledBack(file)
         suffix = path.suffix.lower()
         container = LIBSNDFILE[suffix]
         subtype = "PCM_16" if soundfile.check_format(container, "PCM_16") else soundfile.default_subtype(container)
         subtype = "OPUS" if suffix == ".opus" else subtype
-        self._sound = soundfile.SoundFile(self._file, "w", sample_rate, channels, subtype, format=container)
-        for name, tag in TAGS.items():
-            if tags.get(name):
-                with suppress(soundfile.LibsndfileError, AttributeError):  # not every format has every tag
-                    setattr(self._sound, tag, tags[name].replace("\0", ""))
+        with self._file.calling():
+            self._sound = soundfile.SoundFile(self._file, "w", sample_rate, channels, subtype, format=container)
+            for name, tag in TAGS.items():
+                if tags.get(name):
+                    with suppress(soundfile.LibsndfileError, AttributeError):  # not every format has every tag
+                        setattr(self._sound, tag, tags[name].replace("\0", ""))
 
     def _write(self, samples):
-        try:
+        with self._file.calling():
             self._sound.write(samples)
-        except (soundfile.LibsndfileError, AssertionError):
-            self._file.check()
-            raise
-        self._file.check()
 
     def close(self):
         """Writes what is left. OSError if the file system refuses."""
-        try:
+        with self._file.calling():
             self._sound.close()
-        finally:
-            self._file.check()
-
-
-class _Recorder:
-    """A file for libraries that call back from C and would lose an exception: check() raises it."""
-
-    def __init__(self, file):
-        self._file, self._error = file, None
-
-    def write(self, data):
-        view, done = memoryview(data), 0
-        while done < len(view) and self._error is None:
-            done += self._call(self._file.write, view[done:])
-        return done
-
-    def seek(self, *arguments):
-        return self._call(self._file.seek, *arguments)
-
-    def tell(self):
-        return self._call(self._file.tell)
-
-    def read(self, count):
-        return self._call(self._file.read, count) or b""
-
-    def readinto(self, buffer):
-        return self._call(self._file.readinto, buffer)
-
-    def _call(self, method, *arguments):
-        try:
-            return method(*arguments)
-        except BaseException as error:
-            self._error = self._error or error
-            return 0
-
-    def check(self):
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
-
-
-class StreamWriter(Writer):
-    """Into a pipe, each block at once: a WAV of unknown length with 16-bit samples, or raw samples of RAW_TYPES."""
-
-    def __init__(self, path, descriptor, sample_rate, channels, raw):
-        super().__init__(path)
-        self._descriptor = descriptor
-        self._dtype = RAW_TYPES[raw or "s16"]
-        if raw is None:
-            form = struct.pack("<HHIIHH", 1, channels, sample_rate, 2 * channels * sample_rate, 2 * channels, 16)
-            unknown = b"\xff" * 4
-            self._send(b"RIFF" + unknown + b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + unknown)
-
-    def _write(self, samples):
-        if self._dtype.kind == "i":
-            samples = np.clip(np.rint(samples * 32768), -32768, 32767)
-        self._send(np.ascontiguousarray(samples).astype(self._dtype).tobytes())
-
-    def _send(self, data):
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise FileError(f"{_shown(self.path)}: cannot be written ({error.strerror})") from None
-
-
-def _shown(path):
-    return "standard output" if str(path) in STDOUT else path
 
 
 @contextmanager
 def open_output(path, sample_rate, channels=1, tags=None, raw=None):
     """A Writer of a file, which appears when all went well, or of a pipe ("-" for stdout).
 
-    AudioError if the format refuses what it is given, FileError if the file cannot be written.
+    raw: samples of this type of RAW go into the pipe instead of a WAV. AudioError if the format refuses what it is
+    given, FileError if the file cannot be written.
     """
     if is_stream(path):
-        if str(path) in STDOUT and sys.__stdout__ is None:
-            raise FileError("standard output: cannot be written (it is closed)")
-        try:
-            descriptor = os.dup(1) if str(path) in STDOUT else os.open(path, os.O_WRONLY)
-        except OSError as error:
-            raise FileError(f"{_shown(path)}: cannot be written ({error.strerror})") from None
-        try:
-            yield StreamWriter(path, descriptor, sample_rate, channels, raw)
-        finally:
-            os.close(descriptor)
+        form = RAW[raw] if raw else WAV
+        with (
+            _opened_stream(path) as file,
+            _closing(FFmpegWriter(path, file, form, sample_rate, channels, {}, live=True)) as writer,
+        ):
+            yield writer
         return
     path = Path(path)
     check_writable(path, sample_rate, channels)
     with replacing(path) as temporary:
         try:
-            with temporary.open("w+b", buffering=0) as file:
-                writer = _file_writer(path, file, sample_rate, channels, tags or {})
-                try:
-                    yield writer
-                except BaseException:
-                    with suppress(Exception):
-                        writer.close()
-                    raise
-                writer.close()
+            with (
+                temporary.open("w+b", buffering=0) as file,
+                _closing(_file_writer(path, file, sample_rate, channels, tags or {})) as writer,
+            ):
+                yield writer
         except soundfile.LibsndfileError as error:
             raise AudioError(f"{path}: cannot be written ({error.error_string.strip().rstrip('.')})") from None
         except av.error.FFmpegError as error:
             raise AudioError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def _opened_stream(path):
+    shown = "standard output" if str(path) in STDOUT else path
+    if str(path) in STDOUT and sys.__stdout__ is None:
+        raise FileError("standard output: cannot be written (it is closed)")
+    try:
+        with open(os.dup(1) if str(path) in STDOUT else path, "wb", buffering=0) as file:
+            yield file
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FileError(f"{shown}: cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def _closing(writer):
+    try:
+        yield writer
+    except BaseException:
+        with suppress(Exception):
+            writer.close()
+        raise
+    writer.close()

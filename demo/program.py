@@ -6,14 +6,9 @@
 
 import argparse
 import os
-import signal
 import sys
-import threading
-from contextlib import contextmanager
 
 from reference.errors import LLVCError, one_line
-
-AGAIN_S = 0.01
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,8 +46,7 @@ def exit_code(program, interrupted="interrupted"):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file name may be no text
     try:
-        with _insisting_on_interrupts():
-            code = program() or 0
+        code = program() or 0
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -71,31 +65,6 @@ def exit_code(program, interrupted="interrupted"):
         message = "not enough memory"
     print(f"error: {message}", file=sys.stderr)
     return 1
-
-
-@contextmanager
-def _insisting_on_interrupts():
-    """Raises an interrupt again that came while a library called back: FFmpeg reads and writes that way, and it is lost
-    there, but for a traceback."""
-    hooks = sys.excepthook, sys.unraisablehook
-
-    def printed(kind, error, traceback):
-        if not issubclass(kind, KeyboardInterrupt):
-            hooks[0](kind, error, traceback)
-
-    def ignored(unraisable):
-        if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            main_thread = threading.main_thread().ident
-            # At once it would come in here.
-            threading.Timer(AGAIN_S, signal.pthread_kill, (main_thread, signal.SIGINT)).start()
-        else:
-            hooks[1](unraisable)
-
-    sys.excepthook, sys.unraisablehook = printed, ignored
-    try:
-        yield
-    finally:
-        sys.excepthook, sys.unraisablehook = hooks
 
 
 def _fill_standard_streams():

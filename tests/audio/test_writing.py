@@ -18,7 +18,7 @@ import soundfile
 from audio.files import FileError
 from audio.reading import AudioReader
 from audio.recording import AudioError, Recording, check_writable, read_audio
-from audio.writing import FORMATS, FFmpegWriter, open_output
+from audio.writing import FORMATS, WAV, FFmpegWriter, open_output
 
 NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 40000)).astype(np.float32)
 
@@ -119,7 +119,7 @@ class Zeros(io.RawIOBase):
 def test_more_than_a_wav_file_holds():
     """Past 4 GiB it becomes RF64, with its size where that has it, and says so."""
     file, block = Zeros(), np.zeros((1 << 15, 16), np.int16)
-    writer = FFmpegWriter(Path("long.wav"), file, 48000, 16, {})
+    writer = FFmpegWriter(Path("long.wav"), file, WAV, 48000, 16, {})
     assert writer.notes() == []
     for _ in range(4100):
         writer._encode(block)
@@ -130,7 +130,7 @@ def test_more_than_a_wav_file_holds():
     assert head[:4] == b"RF64" and head[8:16] == b"WAVEds64"
     assert struct.unpack("<QQ", head[20:36]) == (file.size - 8, 4100 * block.nbytes)
     short = io.BytesIO()
-    writer = FFmpegWriter(Path("short.wav"), short, 48000, 1, {})
+    writer = FFmpegWriter(Path("short.wav"), short, WAV, 48000, 1, {})
     writer._encode(block[:10, :1])
     writer.close()
     assert short.getvalue()[:4] == b"RIFF" and writer.notes() == []
