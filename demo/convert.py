@@ -6,11 +6,12 @@
 
 import time
 from array import array
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from streaming.server import StreamServer
+from streaming.server import ServedStream, StreamServer
 
 
 def convert_blocks(stream, blocks, seconds, chunked=False):
@@ -85,6 +86,44 @@ class SignalJob(Job):
         return torch.cat(self._pieces)
 
 
+@dataclass(eq=False)
+class Running:
+    """A job under way on its stream of a StreamServer."""
+
+    job: Job
+    stream: ServedStream
+    owed: int = 0  # samples that went in and did not come out
+    all_in: bool = False
+    audio: torch.Tensor = field(default_factory=lambda: torch.zeros(0))  # [k] that came out and is not delivered
+
+    def feed(self, count):
+        """Gives the stream the job's next samples, at most `count`; returns how many these were."""
+        if self.all_in:
+            return 0
+        samples = self.job.read(count)
+        if len(samples):
+            self.owed += len(samples)
+            self.audio = self.stream.push(samples)
+        else:
+            self.stream.finish()
+            self.all_in = True
+        return len(samples)
+
+    def collect(self):
+        """Takes what else has come out of the stream."""
+        self.audio = torch.cat((self.audio, self.stream.read()))
+
+    def deliver(self):
+        """Gives the job what came out; returns whether that was all of it."""
+        self.job.write(self.audio)
+        self.owed -= len(self.audio)
+        self.audio = self.audio[:0]
+        if self.owed or not self.all_in:
+            return False
+        self.job.finish()
+        return True
+
+
 def convert_concurrently(backend, signals, streams, chunk_factor, mode, sample_rate):
     """convert_jobs of signals [N] -> (signals, figures)."""
     jobs = [SignalJob(samples) for samples in signals]
@@ -107,63 +146,47 @@ def convert_jobs(backend, jobs, streams, chunk_factor, mode, sample_rate):
 
 def serve_jobs(server, jobs, sample_rate):
     """convert_jobs on a StreamServer that is there, all of whose places are free; leaves them so."""
-    waiting, streams = iter(jobs), server.engine.batch_size
-    active, seconds, total = {}, array("d"), 0  # job -> [its stream, samples still owed, whether all went in]
-    begin = time.perf_counter()
+    waiting, running = iter(jobs), []
+    seconds, total, begin = array("d"), 0, time.perf_counter()
 
-    def attempt(job, action, *arguments):
-        """What a job does itself, or the engine for all (job None). Who fails by it leaves its place."""
+    def attempt(culprit, action, *arguments):
+        """What a running job does itself, or the engine for all (culprit None). Who fails by it leaves its place."""
         try:
             return action(*arguments)
         except Exception as error:
-            for other, (stream, *_) in list(active.items()):
-                if job in (None, other) or stream.broken:
-                    active.pop(other)
-                    stream.close()
-                    other.fail(error)
+            for other in list(running):
+                if culprit in (None, other) or other.stream.broken:
+                    running.remove(other)
+                    other.stream.close()
+                    other.job.fail(error)
 
     while True:
-        while len(active) < streams and (job := next(waiting, None)) is not None:
+        while len(running) < server.engine.batch_size and (job := next(waiting, None)) is not None:
             try:
-                active[job] = [server.open(), 0, False]
+                running.append(Running(job, server.open()))
             except Exception as error:  # an engine that failed and cannot start anew
                 job.fail(error)
-        if not active:
+        if not running:
             break
         start = time.perf_counter()
-        ready = {}
-        for job, state in list(active.items()):
-            if job not in active or state[2]:
-                continue
-            samples = attempt(job, job.read, server.chunk_len)
-            if samples is None:
-                continue
-            if len(samples):
-                state[1] += len(samples)
-                total += len(samples)
-                ready[job] = attempt(job, state[0].push, samples)
-            else:
-                state[0].finish()
-                state[2] = True
+        for run in list(running):
+            if run in running:
+                total += attempt(run, run.feed, server.chunk_len) or 0
         if attempt(None, server.step) == 0:
             attempt(None, server.drain)
-        for job, state in active.items():
-            pieces = [piece for piece in (ready.get(job), state[0].read()) if piece is not None and len(piece)]
-            ready[job] = torch.cat(pieces) if pieces else torch.zeros(0)
-        if any(samples is not None and len(samples) for samples in ready.values()):
+        for run in running:
+            run.collect()
+        if any(len(run.audio) for run in running):
             seconds.append(time.perf_counter() - start)
-        for job, state in list(active.items()):
-            state[1] -= len(ready[job])
-            attempt(job, job.write, ready[job])
-            if job in active and state[2] and state[1] == 0:
-                attempt(job, job.finish)
-                if job in active:
-                    active.pop(job)[0].close()
+        for run in list(running):
+            if run in running and attempt(run, run.deliver):
+                running.remove(run)
+                run.stream.close()
     elapsed = time.perf_counter() - begin
     figures = stream_figures(seconds, server.engine, sample_rate)
     total /= sample_rate
     figures |= {
-        "streams": streams,
+        "streams": server.engine.batch_size,
         "seconds": total,
         "elapsed_s": elapsed,
         "aggregate_times_real_time": total / elapsed,
