@@ -2,29 +2,20 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Download the published LLVC checkpoints (arXiv 2311.00873) from the Hugging Face repository KoeAI/llvc.
+"""Downloads the published LLVC checkpoints (arXiv 2311.00873) from the Hugging Face repository KoeAI/llvc.
 
     python -m demo.download_weights          # all three
     python -m demo.download_weights llvc     # only the one that the demo uses
 
-Each file is fetched into `<local_dir>/.download`, its sha256 is checked, and only then it gets its final name.
-An interrupted download continues where it stopped. HF_ENDPOINT names a mirror of huggingface.co.
+A file gets its name when its sha256 was checked. HF_ENDPOINT names a mirror of huggingface.co.
 """
 
-from __future__ import annotations
-
-import hashlib
 import os
 import sys
-from contextlib import suppress
+import tempfile
 from pathlib import Path
 
-from httpx2 import InvalidURL
-from huggingface_hub import constants
-from huggingface_hub.errors import HfHubHTTPError, HTTPError
-from huggingface_hub.file_download import get_hf_file_metadata, hf_hub_url, http_get
-from huggingface_hub.utils import WeakFileLock, build_hf_headers
-
+from audio.files import sha256_of
 from reference.errors import LLVCError, one_line
 
 from .program import Parser, exit_code, file_path
@@ -37,123 +28,77 @@ CHECKPOINTS = {  # name: sha256
     "llvc_hfg": "ca046f9a77b36ebfe473923503c5a69260af67f8a1dac317483f2e00ae28e4ed",
     "llvc_nc": "0e034098420b7bec24298b5473423c56d69dfa29546b08b212fc883688a9ae35",
 }
-CHUNK_BYTES = 256 * 1024
 
 
 class DownloadError(LLVCError):
     """A checkpoint could not be downloaded, or is not the published one."""
 
 
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of the file `path` as lower-case hex; raise OSError if it cannot be read."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+def download(name, local_dir=LOCAL_DIR):
+    """Downloads one checkpoint, a key of CHECKPOINTS, into a folder, or finds it there already; returns its path.
 
-
-def _fetch(url: str, part: Path, size: int | None, name: str) -> None:
-    """Append to `part` what it still lacks of the file at `url`."""
-    # huggingface_hub writes whole chunks of 10 MiB: a break would lose up to one, and the bar would stand still.
-    constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
-    with part.open("ab") as file:
-        if size is not None and file.tell() > size:
-            file.seek(0)
-            file.truncate()
-        while True:
-            start = file.tell()
-            try:
-                # hf_hub_download deletes its partial file when it fails; http_get, which it calls, can continue one.
-                return http_get(
-                    url,
-                    file,
-                    resume_size=start,
-                    headers=build_hf_headers(),
-                    expected_size=size,
-                    displayed_filename=name,
-                )
-            except HTTPError as error:
-                # http_get continues after a closed connection or a timeout, but not after a reset.
-                if isinstance(error, HfHubHTTPError) or file.tell() == start:
-                    raise
-
-
-def download(name: str, local_dir: str | Path = LOCAL_DIR) -> Path:
-    """Download one checkpoint, or find it already there, and check its sha256.
-
-    Args:
-        name: a key of `CHECKPOINTS`.
-        local_dir: the folder in which the file gets the path that it has in the repository.
-
-    Returns:
-        The path of the checked file.
-
-    Raises:
-        DownloadError: no connection, an error of the server or of the disk, or a wrong sha256. A file that was
-            already there is never changed. A partial download stays for the next call, one with a wrong sha256 does
-            not.
+    A broken connection is taken up again. DownloadError for one that stays broken, an error of the server or of the
+    disk, or a wrong sha256; nothing new is in the folder then, and a file that was there is never changed.
     """
     path, expected = CHECKPOINT_PATH.format(name=name), CHECKPOINTS[name]
-    target, staging = Path(local_dir, path), Path(local_dir, ".download")
-    part, lock = staging / f"{name}.part", staging / "lock"
-    url = hf_hub_url(REPO_ID, path)
-    by_hand = f"or fetch {url} by hand to {target}"
+    target = Path(local_dir, path)
     try:
         if target.exists():
-            if (actual := file_sha256(target)) != expected:
+            if (actual := sha256_of(target)) != expected:
                 raise DownloadError(
                     f"{target} is there, but is not the published checkpoint (sha256 {actual}, expected {expected}); "
                     "move it away and run this again"
                 )
             print(f"{name}: already there: {target}")
             return target
-        size = get_hf_file_metadata(url).size
-        staging.mkdir(parents=True, exist_ok=True)
-        with WeakFileLock(lock, timeout=1):
-            try:
-                _fetch(url, part, size, name)
-                if (actual := file_sha256(part)) != expected:
-                    part.unlink()
-                    raise DownloadError(
-                        f"{target}: the downloaded file has sha256 {actual}, expected {expected}; it was removed. "
-                        f"Run this again, {by_hand}"
-                    )
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(part, target)
-            finally:
-                lock.unlink(missing_ok=True)
-                with suppress(OSError):  # not empty: partial downloads stay
-                    staging.rmdir()
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        raise DownloadError(f"{name}: the server answered {status}. Try again later, {by_hand}") from error
-    except (ImportError, InvalidURL, ValueError) as error:
-        if isinstance(error, LLVCError):
-            raise
-        raise DownloadError(
-            f"{name}: the proxy or address cannot be used ({one_line(error)}). Check HTTPS_PROXY, ALL_PROXY and "
-            f"HF_ENDPOINT, {by_hand}"
-        ) from error
-    except HTTPError as error:
-        reason = one_line(error)
-        raise DownloadError(
-            f"{name}: no connection ({reason}). Check the network, run this again to continue, {by_hand}"
-        ) from error
-    except TimeoutError as error:
-        raise DownloadError(f"{name}: another download into {local_dir} is running; wait until it ends") from error
+        Path(local_dir).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=local_dir) as staging:
+            downloaded = _fetch(name, path, staging, target)
+            if (actual := sha256_of(downloaded)) != expected:
+                raise DownloadError(
+                    f"{target}: the downloaded file has sha256 {actual}, expected {expected}; it was removed, run this "
+                    "again"
+                )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(downloaded, target)
     except OSError as error:
         raise DownloadError(f"{target}: {one_line(error)}") from error
     print(f"{name}: downloaded and checked: {target}")
     return target
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the program with the arguments `argv` (default: the command line's); return its exit code."""
+def _fetch(name, path, folder, target):
+    """The path, in a folder, of a file that is fetched from the repository."""
+    from huggingface_hub import hf_hub_download, hf_hub_url, logging  # takes a while to import
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    url = hf_hub_url(REPO_ID, path)
+    print(f"{name}: fetching {url}")
+    logging.set_verbosity_error()  # it tells of each of its attempts
+    try:
+        return hf_hub_download(REPO_ID, path, local_dir=folder, cache_dir=folder)
+    except Exception as error:  # of several transports, which name neither a proxy nor a missing package alike
+        if isinstance(error, LocalEntryNotFoundError) and error.__cause__:  # it could not ask, which is the cause
+            error = error.__cause__
+        by_hand = f"or fetch {url} by hand to {target}"
+        if isinstance(error, HfHubHTTPError):
+            status = error.response.status_code
+            remedy = "Log in with: hf auth login" if status in (401, 403) else "Try again later"
+            raise DownloadError(f"{name}: the server answered {status}. {remedy}, {by_hand}") from error
+        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
+            raise  # of the disk
+        raise DownloadError(
+            f"{name}: no connection ({one_line(error)}). Check the network, HTTPS_PROXY, ALL_PROXY and HF_ENDPOINT and "
+            f"run this again, {by_hand}"
+        ) from error
+
+
+def main(argv=None):
+    """Downloads with these arguments, the command line's by default; returns the exit code."""
     parser = Parser(
         prog="python -m demo.download_weights",
         description="Download the published LLVC checkpoints from huggingface.co/KoeAI/llvc and check them. "
-        "Files that are there already are kept; an interrupted download continues when you run this again.",
+        "Files that are there already are kept.",
     )
     names = ", ".join(CHECKPOINTS)
     parser.add_argument("names", nargs="*", metavar="name", help=f"which to fetch, of {names} (default: all)")
@@ -168,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
         for name in args.names or CHECKPOINTS:
             download(name, args.local_dir)
 
-    return exit_code(run, interrupted="interrupted; what was fetched is kept, run this again to continue")
+    return exit_code(run, interrupted="interrupted; files that are complete are kept, run this again for the rest")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def test_the_download_ends_so(capsys, monkeypatch, tmp_path):
     for error, code, line in (
         (LLVCError("wrong"), 1, "error: wrong\n"),
         (PermissionError(13, "Permission denied", "x"), 1, "error: x: Permission denied\n"),
-        (KeyboardInterrupt(), 130, "interrupted; what was fetched is kept, run this again to continue\n"),
+        (KeyboardInterrupt(), 130, "interrupted; files that are complete are kept, run this again for the rest\n"),
     ):
         monkeypatch.setattr(download_weights, "download", lambda *_, error=error: raising(error)())
         assert download_weights.main(["llvc", "--local_dir", str(tmp_path)]) == code
