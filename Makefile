@@ -3,16 +3,20 @@
 # SPDX-License-Identifier: Apache-2.0
 
 PYTHON_IN_VENV = .venv/bin/python
-# what can be installed apart, each as requirements-<purpose>.txt has it
-PURPOSES = $(filter-out tests %-nodeps,$(patsubst requirements-%.txt,%,$(wildcard requirements-*.txt)))
+PYTEST = OMP_NUM_THREADS=1 $(PYTHON_IN_VENV) -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# what can be installed apart: the dependency groups of pyproject.toml
+PURPOSES = card live corpus evaluation training acceptance
 
-.PHONY: demo test lint setup mutants $(PURPOSES)
+.PHONY: demo test quick lint setup mutants $(PURPOSES)
 
 demo: .venv/.demo ## converts test_wavs/example.wav
 	$(PYTHON_IN_VENV) demo.py
 
 test: setup lint ## all tests that need no card
-	OMP_NUM_THREADS=1 $(PYTHON_IN_VENV) -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder tests
+	$(PYTEST) tests
+
+quick: setup lint ## those of them that take seconds
+	$(PYTEST) -m "not slow" tests
 
 lint: setup
 	$(PYTHON_IN_VENV) -m ruff check .
@@ -21,9 +25,9 @@ lint: setup
 mutants: setup ## what the tests do not notice of small changes: in MODULES="a.py b.py", else in what changed since the last tag
 	OMP_NUM_THREADS=1 nice $(PYTHON_IN_VENV) -m tools.mutants $(MODULES)
 
-setup: .venv/.tests ## makes .venv with all that the tests need, where it is missing or a requirements file is newer
+setup: .venv/.tests ## makes .venv with all that the tests need, where it is missing or what is to be installed has changed
 
 $(PURPOSES): %: .venv/.%
 
-.venv/.%: $(wildcard requirements*.txt) tools/setup.sh
+.venv/.%: requirements.txt pyproject.toml tools/setup.sh
 	PYTHON=$(PYTHON) tools/setup.sh $*

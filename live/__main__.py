@@ -69,7 +69,7 @@ def parse_args(argv=None):
 
 
 def import_live():
-    """The modules that need requirements-live.txt and PortAudio. LiveError if they are not there."""
+    """The modules that make live installs, and PortAudio. LiveError if they are not there."""
     try:
         import sounddevice
 

@@ -60,7 +60,7 @@ def parse_args(argv=None):
 
 
 def import_live():
-    """The modules that need requirements-live.txt. ServeError if it is not installed."""
+    """The modules that need what make live installs. ServeError if it is not there."""
     try:
         import live.app
         import live.clocked

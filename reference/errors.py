@@ -7,7 +7,7 @@
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+GROUPS = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
 
 class LLVCError(ValueError):
@@ -20,11 +20,9 @@ def one_line(error):
 
 
 def not_installed(error, purpose):
-    """What to do about an ImportError: install requirements-<purpose>.txt."""
-    steps = [f"-r requirements-{purpose}.txt"]
-    nodeps = ROOT / f"requirements-{purpose}-nodeps.txt"
-    if nodeps.exists():
-        steps.append(f"--no-deps -r {nodeps.name}")
-    commands = " && ".join(f"{sys.executable} -m pip install {step}" for step in steps)
+    """What to do about an ImportError: install the dependency group of that name in pyproject.toml."""
+    commands = [f"{sys.executable} -m pip install --group {GROUPS}:{purpose}"]
+    if purpose == "evaluation":
+        commands.append(f"{sys.executable} -m pip install --no-deps --group {GROUPS}:evaluation-nodeps")
     what = f"{error.name} is not installed" if isinstance(error, ModuleNotFoundError) else one_line(error)
-    return f"{what}; run: make {purpose}, or without its virtual environment: {commands}"
+    return f"{what}; run: make {purpose}, or without its virtual environment (pip 25.1): {' && '.join(commands)}"

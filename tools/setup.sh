@@ -4,36 +4,32 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Makes .venv and installs what a purpose needs into it, wheels only but for pure Python:
-#   tools/setup.sh [demo | card | evaluation | training | live | ... | tests]
-# A purpose is a file requirements-<purpose>.txt; `demo` is requirements.txt, `tests` is all of them but those of
-# `acceptance`, which is all. Where there is a card, every purpose gets what it needs. ttnn has wheels for Python 3.12 and
-# 3.10 only.
+#   tools/setup.sh [demo | card | live | corpus | evaluation | training | tests | acceptance]
+# `demo` is requirements.txt; every other purpose adds the dependency group of its name in pyproject.toml, and where speech
+# is judged evaluation-nodeps as well, without what that asks for. Where there is a card, every purpose gets what it
+# needs. ttnn has wheels for Python 3.12 and 3.10 only.
 set -eu
 cd "$(dirname "$0")/.."
 purpose="${1:-demo}"
+# Nothing here uses CUDA, whose libraries PyPI's PyTorch brings along: its builds without are here.
+torch_index="${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}"
 
 fits() {
     "$1" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info[:2] not in ((3, 12), (3, 10)))' >/dev/null 2>&1
 }
 
-case "$purpose" in
-    demo) files=requirements.txt ;;
-    tests) files="requirements.txt $(ls requirements-*.txt | grep -v -e -nodeps -e -acceptance)" ;;
-    acceptance) files="requirements.txt $(ls requirements-*.txt | grep -v -e -nodeps)" ;;
-    *) files="requirements.txt requirements-$purpose.txt" ;;
-esac
-case "$files" in
-    *requirements-card.txt*) ;;
-    *) if [ -e /dev/tenstorrent ]; then files="$files requirements-card.txt"; fi ;;
-esac
-arguments=
-for file in $files; do
-    if [ ! -f "$file" ]; then
-        echo "error: there is no $file; purposes are demo, tests and those of requirements-*.txt" >&2
+known=$(sed -n '/^\[dependency-groups\]/,/^\[tool/ s/^\([a-z-]*\) = \[.*/\1/p' pyproject.toml | tr '\n' ' ')
+case "demo $known" in
+    "$purpose "*) groups= ;;
+    *" $purpose "*) groups="$purpose" ;;
+    *)
+        echo "error: there is no dependency group '$purpose' in pyproject.toml; it has $known" >&2
         exit 1
-    fi
-    arguments="$arguments -r $file"
-done
+        ;;
+esac
+if [ -e /dev/tenstorrent ]; then
+    groups="$groups card"
+fi
 
 if ! fits .venv/bin/python; then
     pyenv_root="${PYENV_ROOT:-$HOME/.pyenv}"
@@ -52,18 +48,40 @@ if ! fits .venv/bin/python; then
     fi
     "$found" -m venv --clear .venv
 fi
+
+answers() { # whether an address does, within three seconds, name resolution included
+    .venv/bin/python -c '
+import os, sys, threading, urllib.request
+limit = threading.Timer(3, os._exit, [1])
+limit.daemon = True
+limit.start()
+try:
+    urllib.request.urlopen(sys.argv[1], timeout=3).close()
+except OSError:
+    sys.exit(1)
+' "$1"
+}
 install() {
     .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"
 }
+index=
 if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
-    echo "setting up .venv for: $purpose; PyTorch from PyPI is a download of 3 GB (README, Quick start, has a smaller one)"
-fi
-# shellcheck disable=SC2086  # a list of options
-install $arguments
-for file in $files; do
-    nodeps="${file%.txt}-nodeps.txt"
-    if [ -f "$nodeps" ]; then
-        install --no-deps -r "$nodeps"
+    if answers "$torch_index/torch/"; then
+        index="--extra-index-url $torch_index"
+        which="PyTorch without CUDA from $torch_index, 2.2 GB less than PyPI's"
+    else
+        which="PyTorch from PyPI, a download of 3 GB with its CUDA libraries ($torch_index does not answer)"
     fi
+    echo "setting up .venv for: $purpose; $which"
+fi
+install 'pip>=25.1' # knows dependency groups
+arguments="-r requirements.txt"
+for group in $groups; do
+    arguments="$arguments --group $group"
 done
+# shellcheck disable=SC2086  # lists of options
+install $index $arguments
+case "$purpose" in
+    evaluation | tests | acceptance) install --no-deps --group evaluation-nodeps ;;
+esac
 touch ".venv/.$purpose"

@@ -2,18 +2,22 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is installed for what: the demo needs requirements.txt alone, and whatever needs more says which file."""
+"""What is installed for what: the demo needs requirements.txt alone, and whatever needs more says which group."""
 
+import http.server
 import importlib.metadata
+import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted(ROOT.glob("requirements*.txt"))
+PIN = r"[\w.-]+(\[\w+\])?==[\w.]+(; python_version (<|>=) \"3.11\")?"
 
 # A child process in which some packages are not there.
 WITHOUT = """
@@ -24,15 +28,24 @@ sys.argv = {argv!r}
 """
 
 
-def pinned(path):
-    """Names of a requirements file, normalised."""
-    lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
-    return {re.split(r"[\[=;]", line)[0].lower().replace("_", "-") for line in lines if line}
+def read_groups():
+    """The dependency groups of pyproject.toml: {name: its lines and {"include-group": name}}."""
+    tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
 
 
-def with_dependencies(names):
+def requirements():
+    return [line for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+
+
+def names(lines):
+    """Names of requirements, normalised."""
+    return {re.split(r"[\[=;]", line)[0].lower().replace("_", "-") for line in lines if isinstance(line, str)}
+
+
+def with_dependencies(wanted):
     """Names of distributions and of all that they ask for."""
-    found, waiting = set(), set(names)
+    found, waiting = set(), set(wanted)
     while waiting:
         found.add(name := waiting.pop())
         try:
@@ -54,17 +67,25 @@ def run_without(missing, run, *argv, cwd=ROOT):
     )
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_every_line_is_a_pin(path):
-    for line in path.read_text().splitlines():
-        assert line.startswith("#") or re.fullmatch(
-            r"[\w.-]+(\[\w+\])?==[\w.]+(; python_version (<|>=) \"3.11\")?", line
-        ), line
-    assert path.read_text().startswith("#"), "says what it is for"
+def test_every_requirement_is_a_pin():
+    lines = requirements()
+    for group, entries in read_groups().items():
+        assert group.islower() and entries
+        lines += [entry for entry in entries if isinstance(entry, str)]
+    assert len(lines) > 30 and [line for line in lines if not re.fullmatch(PIN, line)] == []
+
+
+def test_the_tests_install_what_every_purpose_needs():
+    groups = read_groups()
+    included = {entry["include-group"] for entry in groups["tests"] if isinstance(entry, dict)}
+    assert included == groups.keys() - {"tests", "acceptance", "evaluation-nodeps"}
+    makefile = (ROOT / "Makefile").read_text()
+    purposes = set(re.search(r"^PURPOSES = (.*)$", makefile, re.M)[1].split())
+    assert purposes == groups.keys() - {"tests", "evaluation-nodeps"}
 
 
 def test_the_demo_needs_no_more_than_its_file(tmp_path):
-    others = set().union(*map(pinned, FILES)) - with_dependencies(pinned(ROOT / "requirements.txt"))
+    others = set().union(*map(names, read_groups().values())) - with_dependencies(names(requirements()))
     blocked = [
         name
         for name, distributions in importlib.metadata.packages_distributions().items()
@@ -88,7 +109,7 @@ def test_the_demo_needs_no_more_than_its_file(tmp_path):
         ("pyworld", "training", "tools.train_demo_voice", ["--help"]),
     ],
 )
-def test_what_is_missing_is_told_with_its_file(tmp_path, missing, purpose, run, argv):
+def test_what_is_missing_is_told_with_its_group(tmp_path, missing, purpose, run, argv):
     module = f'runpy.run_module({run!r}, run_name="__main__")'
     output = ["--output", str(tmp_path / "out")] if purpose == "evaluation" else []
     process = run_without([missing], module, run, *argv, *output)
@@ -96,66 +117,95 @@ def test_what_is_missing_is_told_with_its_file(tmp_path, missing, purpose, run, 
     said = process.stderr.splitlines()[-1]
     assert said.startswith("error: ") and missing in said and "Traceback" not in process.stderr
     assert f"make {purpose}," in said
-    named = re.findall(r"requirements-[\w-]+\.txt", said)
-    assert named[0] == f"requirements-{purpose}.txt" and all((ROOT / name).is_file() for name in named)
-    assert all(("--no-deps -r " + name in said) == ("nodeps" in name) for name in named)
+    asked = re.findall(r"pip install( --no-deps)? --group (\S+):([\w-]+)", said)
+    assert asked[0][0] == "" and asked[0][2] == purpose
+    assert [(nodeps, group) for nodeps, _, group in asked[1:]] == [(" --no-deps", "evaluation-nodeps")] * (
+        purpose == "evaluation"
+    )
+    assert all(Path(file) == ROOT / "pyproject.toml" and group in read_groups() for _, file, group in asked)
 
 
-# In place of .venv/bin/python: fits, has no torch, and writes down what pip is to install.
-PYTHON = """#!/bin/sh
+# In place of .venv/bin/python: fits, has no torch, asks for addresses, and writes down what pip is to install.
+PYTHON = f"""#!/bin/sh
 case "$*" in
     *version_info*) ;;
     *"import torch"*) exit 1 ;;
+    *urlopen*) exec {sys.executable} "$@" ;;
     *) echo "$@" | sed "s/.*disable-pip-version-check //" >> installed ;;
 esac
 """
 
 
 @pytest.fixture
-def setup(tmp_path):
-    """setup(purpose) runs tools/setup.sh in a copy with a stand-in for Python: (process, [what pip was to install])."""
-    for path in (ROOT / "tools" / "setup.sh", *FILES):
-        copy = tmp_path / path.relative_to(ROOT)
-        copy.parent.mkdir(exist_ok=True)
-        copy.write_bytes(path.read_bytes())
+def index():
+    """A server that has PyTorch: its address."""
 
-    def run(purpose):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path == "/cpu/torch/" else 404)
+            self.end_headers()
+
+        def log_message(self, *_): ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/cpu"
+        server.shutdown()
+
+
+@pytest.fixture
+def silent():
+    """An address that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/cpu"
+
+
+@pytest.fixture
+def setup(tmp_path):
+    """setup(purpose, index) runs tools/setup.sh in a copy with a stand-in for Python: (process, what pip gets)."""
+    for name in ("tools/setup.sh", "requirements.txt", "pyproject.toml"):
+        copy = tmp_path / name
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes((ROOT / name).read_bytes())
+
+    def run(purpose, index):
         python = tmp_path / ".venv" / "bin" / "python"
         python.parent.mkdir(parents=True, exist_ok=True)
         python.write_text(PYTHON)
         python.chmod(0o755)
-        process = subprocess.run(["sh", "tools/setup.sh", purpose], cwd=tmp_path, capture_output=True, text=True)
+        environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")} | {"TORCH_INDEX": index}
+        process = subprocess.run(
+            ["sh", "tools/setup.sh", purpose], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        )
         installed = tmp_path / "installed"
-        return process, installed.read_text().splitlines() if installed.exists() else []
+        lines = installed.read_text().splitlines() if installed.exists() else []
+        return process, [line.replace(" --group card", "") for line in lines]  # that one: where there is a card
 
     return run
 
 
-def installed_files(line):
-    return set(line.removeprefix("--no-deps ").split()) - {
-        "-r",
-        "requirements-card.txt",
-    }  # that one: where there is a card
-
-
 @pytest.mark.parametrize("purpose", ["demo", "live", "evaluation", "tests", "acceptance"])
-def test_setup_installs_what_a_purpose_needs(setup, tmp_path, purpose):
-    process, (first, *others) = setup(purpose)
+def test_setup_installs_what_a_purpose_needs(setup, tmp_path, index, purpose):
+    process, (pip, first, *others) = setup(purpose, index)
     assert process.returncode == 0 and (tmp_path / ".venv" / f".{purpose}").exists(), process.stderr
-    assert f"for: {purpose}" in process.stdout and "3 GB" in process.stdout
-    everything = {path.name for path in FILES if "nodeps" not in path.name}
-    everything -= {"requirements-card.txt"}
-    expected = {
-        "demo": {"requirements.txt"},
-        "tests": everything - {"requirements-acceptance.txt"},
-        "acceptance": everything,
-    }.get(purpose, {"requirements.txt", f"requirements-{purpose}.txt"})
-    assert installed_files(first) == expected
-    judges = ["--no-deps -r requirements-evaluation-nodeps.txt"]
-    assert others == (judges if "requirements-evaluation.txt" in expected else [])
+    assert f"for: {purpose}; PyTorch without CUDA from {index}" in process.stdout and pip == "pip>=25.1"
+    group = "" if purpose == "demo" else f" --group {purpose}"
+    assert first == f"--extra-index-url {index} -r requirements.txt{group}"
+    judged = purpose in ("evaluation", "tests", "acceptance")
+    assert others == ["--no-deps --group evaluation-nodeps"] * judged
 
 
-def test_setup_refuses_a_purpose_without_a_file(setup):
-    process, installed = setup("singing")
+@pytest.mark.parametrize("address", ["silent", "http://127.0.0.1:9/cpu", "http://no-such-host.invalid/cpu"])
+def test_setup_takes_pytorch_from_pypi_where_its_own_index_does_not_answer(setup, request, address):
+    address = request.getfixturevalue(address) if address == "silent" else address
+    process, (_, first) = setup("demo", address)
+    assert process.returncode == 0 and first == "-r requirements.txt"
+    assert "PyTorch from PyPI, a download of 3 GB" in process.stdout and process.stderr == ""
+
+
+@pytest.mark.parametrize("purpose", ["singing", "tool", "evaluation.*"])
+def test_setup_refuses_a_purpose_without_a_group(setup, index, purpose):
+    process, installed = setup(purpose, index)
     assert process.returncode == 1 and not installed
-    assert process.stderr.startswith("error: there is no requirements-singing.txt") and process.stderr.count("\n") == 1
+    assert process.stderr.startswith(f"error: there is no dependency group '{purpose}' in pyproject.toml")
+    assert process.stderr.count("\n") == 1

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.tt_metal import make_tree
 
-yaml = pytest.importorskip("yaml", reason="needs requirements-tests.txt (PyYAML)")
+yaml = pytest.importorskip("yaml", reason="needs PyYAML")
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "ci" / "tt-metal"

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-pytest.importorskip("ray", reason="needs requirements-corpus.txt", exc_type=ImportError)
+pytest.importorskip("ray", reason="run: make corpus", exc_type=ImportError)
 
 from support.golden import small_voice  # noqa: E402
 

@@ -266,7 +266,7 @@ def test_without_ray_one_line_says_what_to_install(made, voice, monkeypatch, cap
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main([*voice, *map(str, made)]) == 1
     error = capsys.readouterr().err
-    assert "pip install -r requirements-corpus.txt" in error and error.count("\n") == 1
+    assert "pyproject.toml:corpus" in error and error.count("\n") == 1
 
 
 def test_units(tmp_path):

@@ -322,7 +322,7 @@ def test_an_utterance_that_the_corpus_lacks(server, tmp_path):
 
 
 def test_the_demo_voice_is_compared_with_what_it_should_say(server, tmp_path):
-    pytest.importorskip("pyworld", reason="needs requirements-training.txt")
+    pytest.importorskip("pyworld", reason="run: make training")
     (tmp_path / "input").mkdir()
     soundfile.write(tmp_path / "input" / "a.wav", load_golden("llvc").arrays["audio"][:24000], 16000)
     args = parse_args(["--backend", "cpu", "--output", str(tmp_path)])

@@ -18,7 +18,7 @@ import torch
 from support.fake_engine import FakeEngine
 from support.golden import load_golden
 
-pytest.importorskip("resemblyzer", reason="needs requirements-evaluation.txt", exc_type=ImportError)
+pytest.importorskip("resemblyzer", reason="run: make evaluation", exc_type=ImportError)
 
 from demo import convert
 from demo.backend import Backend  # noqa: E402

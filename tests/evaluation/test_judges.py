@@ -15,7 +15,7 @@ import torch
 import torchaudio
 from support.golden import load_golden
 
-pytest.importorskip("resemblyzer", reason="needs requirements-evaluation.txt", exc_type=ImportError)
+pytest.importorskip("resemblyzer", reason="run: make evaluation", exc_type=ImportError)
 
 from evaluation import judges
 

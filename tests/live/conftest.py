@@ -17,7 +17,7 @@ MISSING = [
 
 class SkippedModule(pytest.Module):
     def collect(self):
-        pytest.skip(f"needs requirements-live.txt ({', '.join(MISSING)})", allow_module_level=True)
+        pytest.skip(f"run: make live ({', '.join(MISSING)})", allow_module_level=True)
 
 
 def pytest_pycollect_makemodule(module_path, parent):

@@ -128,7 +128,7 @@ def test_a_server_that_goes_ends_the_remote_converter():
     ],
 )
 def test_bad_input_gets_one_line(options, message, capsys, monkeypatch):
-    pytest.importorskip("sounddevice", reason="needs requirements-live.txt", exc_type=OSError)
+    pytest.importorskip("sounddevice", reason="run: make live", exc_type=OSError)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert main(options) == 1
     err = capsys.readouterr().err
@@ -164,7 +164,7 @@ def missing():
     except OSError:
         return "needs PortAudio: apt-get install libportaudio2"
     except ModuleNotFoundError:
-        return "needs requirements-live.txt"
+        return "run: make live"
     if not list(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so")):
         return "needs ALSA's way to PulseAudio: apt-get install libasound2-plugins"
     return None

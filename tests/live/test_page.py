@@ -19,7 +19,7 @@ from support.live_server import LiveServer, wait_until
 from live.client import Connection
 from streaming.torch_engine import TorchEngine
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs requirements-tests.txt (playwright)")
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="needs a browser: apt-get install chromium, or Google Chrome on the PATH"

@@ -128,7 +128,7 @@ def test_without_its_requirements(monkeypatch, capsys):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "fastapi", None)
     assert serve.main([]) == 1
-    assert "pip install -r requirements-live.txt" in capsys.readouterr().err
+    assert "pyproject.toml:live" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import torch
 from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
 
-pytest.importorskip("fastapi", reason="needs requirements-live.txt")
+pytest.importorskip("fastapi", reason="run: make live")
 
 from support.live_server import LiveServer  # noqa: E402
 

@@ -18,7 +18,7 @@ import soundfile
 import torch
 from support.golden import load_golden
 
-pytest.importorskip("pyworld", reason="needs requirements-training.txt")
+pytest.importorskip("pyworld", reason="run: make training")
 
 from reference.config import LLVCConfig  # noqa: E402
 from tools.demo_voice.speech import Pairs, SpeakerJob, make_pairs, recording_jobs, synthesiser_jobs  # noqa: E402
