@@ -4,11 +4,15 @@
 
 """Loading weights: safely, and only those that fit the network to the last tensor."""
 
+import datetime
 import pickle
 import re
 import warnings
 import zipfile
-from pathlib import Path
+from argparse import Namespace
+from collections import defaultdict
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import SimpleNamespace
 
 import numpy as np
 import safetensors.torch
@@ -23,15 +27,34 @@ class CheckpointError(LLVCError):
     """A checkpoint that cannot be used; the message names the file and, where there is one, the tensor."""
 
 
-# What training scripts save beside the weights: numbers of numpy. Named one by one; all else that a pickle wants to
-# call is refused.
+def _deque(items=(), maxlen=None):
+    """A collections.deque, to which torch's unpickler appends nothing, as a list."""
+    return list(items)
+
+
+# What training scripts save beside the weights: numbers of numpy, dates, options, paths, containers. Named one by one;
+# all else that a pickle wants to call is refused.
 HARMLESS = [np.dtype, np.ndarray, np.core.multiarray.scalar, np.core.multiarray._reconstruct]
 # numpy 2 calls the module of these two otherwise.
 HARMLESS += [(np.core.multiarray.scalar, "numpy._core.multiarray.scalar")]
 HARMLESS += [(np.core.multiarray._reconstruct, "numpy._core.multiarray._reconstruct")]
 HARMLESS += [type(np.dtype(kind)) for kind in "?bhilqBHILQefdUS"]
+HARMLESS += [datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone]
+HARMLESS += [Namespace, SimpleNamespace, defaultdict, frozenset, (_deque, "collections.deque")]
+HARMLESS += [bool, dict, float, int, list, str, tuple]  # what a defaultdict makes
+# Paths of any system, under the names that versions of Python give them.
+HARMLESS += [
+    (kind, f"{module}.{name}")
+    for module in ("pathlib", "pathlib._local")
+    for name, kind in (
+        ("PosixPath", PurePosixPath),
+        ("PurePosixPath", PurePosixPath),
+        ("WindowsPath", PureWindowsPath),
+        ("PureWindowsPath", PureWindowsPath),
+    )
+]
 TABLES = ("model", "state_dict", "weight", "model_state_dict")  # where checkpoints keep the weights
-PREFIX = "module."  # of DataParallel
+PREFIXES = ("module.", "_orig_mod.", "model.")  # of DataParallel, torch.compile and modules that hold the network
 OTHER_FILES = {
     b"version https://git-lfs": "a git-lfs pointer, not the checkpoint itself; fetch it with: git lfs pull",
     b"<!doctype html": "a web page, not a checkpoint; download the file itself",
@@ -43,8 +66,8 @@ def load_state_dict(path):
     """Reads the weights of a checkpoint: names to CPU tensors, as stored.
 
     A safetensors file, or one of torch.save that holds the weights themselves or keeps them under one of TABLES; which
-    of them it is, the content says. Nothing in the file is executed. CheckpointError if it is missing, damaged, refused
-    or holds no weights.
+    of them it is, the content says. A prefix of all names is left out. Nothing in the file is executed.
+    CheckpointError if it is missing, damaged, refused, too large for the memory or holds no weights.
     """
     path = Path(path)
     try:
@@ -76,7 +99,11 @@ def load_state_dict(path):
                 f"{path}: refused, it wants to run code ({code.group(1)}); take the checkpoint from a source you trust"
             ) from None
         raise CheckpointError(f"{path}: not a checkpoint, or a damaged one; download it again") from None
-    except Exception:  # a damaged file makes the parsers raise nearly anything
+    except MemoryError:
+        raise CheckpointError(f"{path}: not enough memory to read it") from None
+    except Exception as error:  # a damaged file makes the parsers raise nearly anything
+        if isinstance(error, RuntimeError) and "allocate" in str(error):  # torch's MemoryError
+            raise CheckpointError(f"{path}: not enough memory to read it") from None
         raise CheckpointError(f"{path}: not a checkpoint, or a damaged one; download it again") from None
     if isinstance(checkpoint, dict):
         for name in TABLES:
@@ -90,8 +117,10 @@ def load_state_dict(path):
 
 
 def _without_prefix(weights):
-    if weights and all(isinstance(name, str) and name.startswith(PREFIX) for name in weights):
-        return {name.removeprefix(PREFIX): value for name, value in weights.items()}
+    """The weights by the names that they have in the network, whatever it was wrapped in, one in another."""
+    for prefix in PREFIXES:
+        if weights and all(isinstance(name, str) and name.startswith(prefix) for name in weights):
+            return _without_prefix({name.removeprefix(prefix): value for name, value in weights.items()})
     return weights
 
 

@@ -4,10 +4,16 @@
 
 """Checkpoints load strictly and safely, or fail with one line that names the file and the tensor."""
 
+import argparse
+import collections
+import datetime
 import io
 import os
+import pathlib
 import pickle
 import re
+import sys
+import types
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -23,6 +29,7 @@ from reference.config import ConfigError
 from reference.llvc import LLVC
 
 TENSOR = "in_conv.0.weight"
+LOAD_FILE = "safetensors.torch.load_file"
 
 
 @pytest.fixture(scope="module")
@@ -140,13 +147,22 @@ def test_a_wrong_suffix_is_looked_through(tmp_path, small, weights, save, name):
     assert torch.equal(model.state_dict()[TENSOR], weights[TENSOR])
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
+PREFIXES = ["", "module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module.", "model._orig_mod."]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("key", [None, "model", "state_dict", "weight", "model_state_dict"])
 def test_where_other_programs_keep_the_weights(tmp_path, small, weights, key, prefix):
     weights = {prefix + name: value for name, value in weights.items()}
     torch.save(weights if key is None else {"epoch": 3, key: OrderedDict(weights)}, tmp_path / "G.pth")
     model = load_model(tmp_path / "G.pth", small.config)
     assert torch.equal(model.state_dict()[TENSOR], weights[prefix + TENSOR])
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_prefixes_in_safetensors(tmp_path, small, weights, prefix):
+    safetensors.torch.save_file({prefix + name: value for name, value in weights.items()}, tmp_path / "G.safetensors")
+    assert torch.equal(load_model(tmp_path / "G.safetensors", small.config).state_dict()[TENSOR], weights[TENSOR])
 
 
 def test_a_prefix_of_some_names_is_a_part_of_them(tmp_path, small, weights):
@@ -164,6 +180,60 @@ def test_numbers_of_numpy_beside_the_weights(tmp_path, small, weights, number, z
     content = {"model": weights, "learning_rate": number}
     torch.save(content, tmp_path / "G.pth", _use_new_zipfile_serialization=zipped)
     assert torch.equal(load_model(tmp_path / "G.pth", small.config).state_dict()[TENSOR], weights[TENSOR])
+
+
+NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
+BESIDE = [
+    *(pathlib.PosixPath("/data"), pathlib.PurePosixPath("a"), pathlib.PureWindowsPath("C:/data")),
+    *(NOON, NOON.date(), NOON.time(), NOON - NOON),
+    *(argparse.Namespace(rate=1e-3, out=pathlib.PosixPath("/data")), types.SimpleNamespace(rate=1e-3)),
+    *(
+        collections.defaultdict(list, {"loss": [1.0]}),
+        collections.defaultdict(int, {"a": 1}),
+        collections.defaultdict(),
+    ),
+    *(collections.deque([1, 2], maxlen=5), collections.deque([1, 2]), collections.Counter("aab")),
+    *({1, 2}, frozenset({1, 2}), torch.Size([1]), torch.device("cpu"), torch.float16, 1 + 2j, b"bytes"),
+]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("beside", BESIDE, ids=lambda value: type(value).__name__)
+def test_harmless_objects_beside_the_weights(tmp_path, small, weights, beside, zipped):
+    """They are no code, whatever else may be in them."""
+    content = {"model": weights, "hyper_parameters": {"nested": [beside]}}
+    torch.save(content, tmp_path / "G.pth", _use_new_zipfile_serialization=zipped)
+    assert torch.equal(load_model(tmp_path / "G.pth", small.config).state_dict()[TENSOR], weights[TENSOR])
+
+
+def test_a_path_of_another_system_and_version(tmp_path, small, weights):
+    """Python 3.13 calls the module pathlib._local, and nobody but Windows makes a WindowsPath."""
+    for module, name in (("pathlib", "WindowsPath"), ("pathlib._local", "PosixPath")):
+        elsewhere = type(name, (), {"__module__": module, "__reduce__": lambda self: (type(self), ("data", "in.wav"))})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(sys.modules, module, types.SimpleNamespace(**{name: elsewhere}))
+            torch.save({"model": weights, "out": elsewhere()}, tmp_path / "G.pth")
+        assert torch.equal(load_model(tmp_path / "G.pth", small.config).state_dict()[TENSOR], weights[TENSOR])
+
+
+@pytest.mark.parametrize("wrapped", [argparse.Namespace, collections.defaultdict])
+def test_code_in_harmless_objects_is_refused(tmp_path, small, weights, wrapped):
+    path, trace = tmp_path / "G.pth", tmp_path / "was_run"
+    beside = wrapped(None, {"x": RunsCode(trace)}) if wrapped is collections.defaultdict else wrapped(x=RunsCode(trace))
+    torch.save({"model": weights, "args": beside}, path)
+    fails(path, small.config, "refused, it wants to run code .*mkdir")
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+@pytest.mark.parametrize("save, load", [(torch.save, "torch.load"), (safetensors.torch.save_file, LOAD_FILE)])
+def test_too_little_memory_is_no_damage(tmp_path, small, weights, monkeypatch, error, save, load):
+    def refuse(*_, **__):
+        raise error
+
+    save(weights, tmp_path / "G.pth")
+    monkeypatch.setattr(load, refuse)
+    fails(tmp_path / "G.pth", small.config, "not enough memory to read it")
 
 
 def test_numpy_may_not_call_what_it_likes(tmp_path, small, weights):
