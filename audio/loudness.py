@@ -2,13 +2,17 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Loudness as ITU-R BS.1770 measures it, while the samples come, and an output as loud as its input."""
+"""Loudness as ITU-R BS.1770 measures it, while the samples come, and an output as loud as its input.
+
+The gates are written out here, since PyAV does not hand out what FFmpeg's ebur128 measures (it is metadata of frames).
+"""
 
 import math
 
 import numpy as np
 import torch
-from scipy.signal import sosfilt
+
+from .filtering import SignalFilter
 
 STEPS = 4  # of a gating block of 400 ms, which overlaps the next one by three
 STEP_SECONDS = 0.1
@@ -41,7 +45,9 @@ class LoudnessMeter:
     """Integrated loudness of signals [S, n], each by itself, over all that was pushed."""
 
     def __init__(self, signals, sample_rate):
-        self._filter, self._state = k_weighting(sample_rate), np.zeros((2, signals, 2))
+        options = ("b0={}:b1={}:b2={}:a0={}:a1={}:a2={}".format(*section) for section in k_weighting(sample_rate))
+        biquads = [("biquad", each) for each in options]
+        self._filters = [SignalFilter(sample_rate, biquads, "dbl") for _ in range(signals)]
         self._step = round(STEP_SECONDS * sample_rate)
         self._rest = np.zeros((signals, 0))  # weighted samples of an incomplete step
         self._steps = np.zeros((signals, 0))  # power of the last steps, fewer than a block has
@@ -53,7 +59,7 @@ class LoudnessMeter:
         """Takes samples [S, n]."""
         if not samples.shape[1]:
             return
-        weighted, self._state = sosfilt(self._filter, samples, axis=1, zi=self._state)
+        weighted = np.stack([weigh.push(signal) for weigh, signal in zip(self._filters, samples, strict=True)])
         self._energy += np.square(weighted).sum(1)
         self._samples += weighted.shape[1]
         weighted = np.concatenate((self._rest, weighted), axis=1)

@@ -73,7 +73,7 @@ class Recording:
         for samples in resampled(self._mixed(), self._sample_rate):
             if samples.shape[1]:
                 self.read += samples.shape[1]
-                yield samples
+                yield torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
 
     def _mixed(self):
         """(samples [S, n], rate), pieces as they come from a pipe and longer ones of a file."""
@@ -84,16 +84,16 @@ class Recording:
                 raise AudioError(f"{self.name}: holds samples of {peak:.3g} where full scale is 1; it is no audio")
             self.peak = max(self.peak, peak)
             if pieces and block.rate != rate:
-                yield torch.cat(pieces, dim=1), rate
+                yield np.concatenate(pieces, axis=1), rate
                 pieces, count = [], 0
             rate = block.rate
-            pieces.append(torch.from_numpy(np.ascontiguousarray(self._mixer.mix(block), dtype=np.float32)))
+            pieces.append(self._mixer.mix(block))
             count += block.samples.shape[1]
             if self.live or count >= BLOCK * rate:
-                yield torch.cat(pieces, dim=1), rate
+                yield np.concatenate(pieces, axis=1), rate
                 pieces, count = [], 0
         if pieces:
-            yield torch.cat(pieces, dim=1), rate
+            yield np.concatenate(pieces, axis=1), rate
 
     def notes(self):
         """What to tell of the recording beside its damage, a line each."""

@@ -25,7 +25,7 @@ from .job import ItemJob
 from .rows import RowReader
 from .state import State
 
-PACKAGES = ("torch", "torchaudio", "av", "soundfile", "onnxruntime", "ttnn")
+PACKAGES = ("torch", "av", "soundfile", "onnxruntime", "ttnn")
 REPORT_S = 0.5
 DEVICES = Path("/dev/tenstorrent")
 

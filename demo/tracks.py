@@ -13,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from audio.folder import SUFFIXES
+from audio.loudness import LoudnessMatcher
 from audio.recording import AudioError, Recording
 from audio.resampling import Resampler
 from audio.writing import is_stream, open_output
@@ -109,11 +110,9 @@ class Track:
             self.signals = self.recording.signals
             raw_rate = options.raw_rate if options.raw and is_stream(target) else None
             rate = options.output_rate or raw_rate or sample_rate
-            self._resampler = Resampler(sample_rate, rate)
+            self._resampler = Resampler(sample_rate, rate, self.signals)
             self._matcher = None
             if options.match_loudness:
-                from audio.loudness import LoudnessMatcher  # scipy takes a second to load
-
                 self._matcher = LoudnessMatcher(self.signals, sample_rate)
             self._drawn = [[], []] if options.plot and write else None
             self._writer = None
@@ -149,7 +148,7 @@ class Track:
         if self._matcher is not None:
             audio = self._matcher.match(audio)
         self._draw(1, audio)
-        self._writer.write(self._resampler.push(audio))
+        self._writer.write(self._resampler.push(audio.numpy()))
 
     def finish(self):
         """Writes the rest and draws; returns the figures. AudioError for a damaged recording with --strict."""
@@ -165,9 +164,7 @@ class Track:
         if recording.damage:
             figures["damage"] = recording.damage
         if self._writer is not None:
-            rest = self._resampler.flush()
-            if rest is not None:
-                self._writer.write(rest)
+            self._writer.write(self._resampler.flush())
             figures["clipped_samples"] = self._writer.clipped
             figures["notes"] += self._writer.notes()
         if self._drawn is not None:

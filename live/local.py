@@ -16,9 +16,9 @@ import numpy as np
 import sounddevice
 import soundfile
 
+from audio.resampling import Resampler, resampling_delay
 from reference.errors import LLVCError, one_line
 
-from .resampling import StreamResampler, resampling_delay
 from .ring import PlaybackBuffer, Ring
 from .sample_queue import SampleQueue
 
@@ -79,7 +79,7 @@ class LocalVoice:
         self._dry = SampleQueue()
         self.rate, self._input = self._open(sounddevice.InputStream, source, self._hear)
         self._heard = Ring(RING_S * self.rate)
-        self._down = StreamResampler(self.rate, self.network_rate)
+        self._down = Resampler(self.rate, self.network_rate)
         self.outputs = [Output(self, target) for target in targets]
         self._thread = threading.Thread(target=self._work, daemon=True)
 
@@ -182,7 +182,7 @@ class Output:
         block = self.rate * voice.converter.chunk_len // voice.network_rate
         self.buffer = PlaybackBuffer(self.rate, block)
         self._network_rate = voice.network_rate
-        self._up = StreamResampler(voice.network_rate, self.rate)
+        self._up = Resampler(voice.network_rate, self.rate)
         self._resampling_s = resampling_delay(voice.network_rate, self.rate)
         self._skipped = 0  # samples at the network's rate that never come
 

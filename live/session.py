@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import numpy as np
 from starlette.websockets import WebSocketDisconnect
 
+from audio.resampling import Resampler, resampling_delay
 from streaming.server import ServerFull
 
 from .clocked import ClockedServer
 from .outbox import Audio
 from .protocol import FORMATS, VERSION, ProtocolError, decode_pcm, encode_pcm, parse_hello, parse_json
-from .resampling import StreamResampler, resampling_delay
 
 STATISTICS_S = 1.0  # between two statistics
 HELLO_S = 5.0  # a client's first message must come within
@@ -113,7 +113,7 @@ class Session:
         self._metrics = service.server.metrics
         self._hello = hello
         rate, network_rate = hello.rate, self._server.sample_rate
-        self._down, self._up = StreamResampler(rate, network_rate), StreamResampler(network_rate, rate)
+        self._down, self._up = Resampler(rate, network_rate), Resampler(network_rate, rate)
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()  # there is something to send
         self._has_room = asyncio.Event()

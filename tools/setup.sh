@@ -65,7 +65,8 @@ install() {
     .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"
 }
 index=
-if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
+# Where there is one with CUDA, torchaudio, which is added for training and the tests, is to be PyPI's too.
+if ! .venv/bin/python -c 'import torch; raise SystemExit(torch.version.cuda is None)' 2>/dev/null; then
     if answers "$torch_index/torch/"; then
         index="--extra-index-url $torch_index"
         which="PyTorch without CUDA from $torch_index, 2.2 GB less than PyPI's"

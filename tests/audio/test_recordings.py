@@ -19,14 +19,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import torchaudio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import correlate
+from scipy.signal import correlate, resample_poly
 
 from audio.reading import AudioReader, Block
 from audio.recording import AudioError, Recording, read_audio
-from audio.resampling import resampled
 from audio.writing import open_output
 from demo.convert import convert_blocks
 
@@ -101,8 +99,7 @@ def test_containers_codecs_rates_and_channels(tmp_path_factory, data):
     container, codec, rates, wanted = data.draw(st.sampled_from(CODECS))
     rate, layout = data.draw(st.sampled_from(rates)), data.draw(st.sampled_from(("mono", "stereo")))
     seconds = data.draw(st.sampled_from((0.6, 1.0, 1.7)))
-    source = torch.from_numpy(speech(seconds))
-    samples = torchaudio.functional.resample(source, 16000, rate).numpy()
+    samples = resample_poly(speech(seconds), rate, 16000)
     content = encoded(samples, container, codec, rate, layout)
     path = tmp_path_factory.mktemp("audio") / "recording"  # its name says nothing
     path.write_bytes(content)
@@ -111,8 +108,7 @@ def test_containers_codecs_rates_and_channels(tmp_path_factory, data):
     assert recording.damage is None
     # Lossy codecs without a length in the container pad to frames at both ends.
     assert -0.002 < len(audio) / 16000 - seconds < (0.002 if wanted == 0.999 else 0.15)
-    expected = torchaudio.functional.resample(torch.from_numpy(samples), rate, 16000).numpy()
-    assert correlation(audio, expected) > wanted - 0.02
+    assert correlation(audio, resample_poly(samples, 16000, rate)) > wanted - 0.02
 
 
 @pytest.mark.parametrize("size", [0, 0x7FFFFFFF - 36, 0x7FFFF000, 0xFFFFFFFF])
@@ -352,7 +348,7 @@ def test_rates_too_low_for_speech(tmp_path, rate):
 
 
 def test_a_rate_of_which_nothing_would_be_left(tmp_path):
-    """Beyond 2000 samples for one at the network's rate, twice over: 64 MHz."""
+    """Beyond 100 samples for one at the network's rate."""
     path = tmp_path / "a.wav"
     path.write_bytes(wav(speech(), rate=100_000_000))
     with pytest.raises(AudioError, match="a.wav: a rate of 100000000 Hz is too high"):
@@ -381,20 +377,6 @@ def test_antiphase_is_said(tmp_path):
     with Recording(tmp_path / "a.wav", 16000) as recording:
         list(recording)
     assert "cancel each other" in recording.notes()[0]
-
-
-@settings(max_examples=25)
-@given(
-    st.sampled_from((8000, 11025, 11127, 22050, 44100, 48000)),
-    st.lists(st.integers(1, 9000), min_size=1, max_size=6),
-)
-def test_resampling_block_by_block_is_that_of_the_whole(rate, sizes):
-    x = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (2, sum(sizes))).astype(np.float32))
-    expected = torchaudio.transforms.Resample(rate, 16000)(x) if rate != 11127 else None
-    y = torch.cat(list(resampled(((block, rate) for block in x.split(sizes, dim=1)), 16000)), dim=1)
-    assert abs(y.shape[1] - sum(sizes) * 16000 / rate) <= 1
-    if expected is not None:
-        torch.testing.assert_close(y, expected, atol=1e-5, rtol=0)
 
 
 class Endless(AudioReader):

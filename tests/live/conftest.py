@@ -9,9 +9,7 @@ import importlib.util
 import pytest
 
 MISSING = [
-    name
-    for name in ("fastapi", "uvicorn", "websockets", "prometheus_client", "soxr")
-    if importlib.util.find_spec(name) is None
+    name for name in ("fastapi", "uvicorn", "websockets", "prometheus_client") if importlib.util.find_spec(name) is None
 ]
 
 

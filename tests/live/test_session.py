@@ -98,7 +98,7 @@ def test_other_rates(rate, offline):
     """As resampled in one go, and as many samples as went in."""
     samples = soxr.resample(SPEECH, 16000, rate, "VHQ").astype(np.float32)
     with LiveServer(FakeEngine(1)) as running, Connection(running.url, rate, mode="file") as connection:
-        assert 0 < connection.welcome["resampling_ms"] < 300
+        assert 0 < connection.welcome["resampling_ms"] < 5
         audio, messages = converse(connection, samples, piece=rate // 100)
         assert len(audio) == len(samples) == messages[-1]["samples"]
         there = soxr.resample(samples, rate, 16000, "VHQ")
