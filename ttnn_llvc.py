@@ -14,26 +14,12 @@ from reference.config import load_config
 from streaming.engine import MODES, ChunkEngine
 from streaming.server import StreamServer
 from streaming.stream import ChunkedStream
+from tt.device import DEVICE_PARAMS
 from tt.errors import DeviceMemoryError, UnsupportedOption
 from tt.fused.network import FusedNetwork, why_not
 from tt.memory import memory_errors
 from tt.runner import ChunkRunner, release_traces
 from tt.stock.network import StockNetwork
-
-# A trace of the network of stock kernels takes 0.8 MB: room for some forty of them.
-TRACE_REGION_BYTES = 32 * 2**20
-
-# Of a core's L1 for tensors and buffers; what is left, 87,040 bytes instead of 70,656, is for the kernels' code. The
-# fused ones take up to 72,704 with the compiler at hand; another compiler's code is of another size.
-WORKER_L1_BYTES = 1_376_928
-
-# What the network needs of ttnn.open_device or ttnn.open_mesh_device.
-DEVICE_PARAMS = {
-    "l1_small_size": 32768,
-    "worker_l1_size": WORKER_L1_BYTES,
-    "trace_region_size": TRACE_REGION_BYTES,
-    "num_command_queues": 2,
-}
 
 # Offline conversion is the stream in chunks of about this many: the same samples, in memory that does not grow.
 OFFLINE_FRAMES = 64

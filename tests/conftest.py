@@ -14,7 +14,6 @@ from support.rung import DESCRIPTION, RUNG
 from support.rung3 import write_record
 
 from tt.errors import UnsupportedOption
-from tt.fused.network import why_not
 
 PCC_HEAD = "block                  kernels configuration     n   B  worst PCC   max error      peak"
 PROGRAM_HEAD = "configuration     n   B  block       programs  L1 per core at most (B)  what"
@@ -29,6 +28,22 @@ def add_row(request, head, row):
     request.node.add_report_section("call", head, row)
 
 
+@pytest.fixture(scope="session")
+def ttnn():
+    """The module. Tests that want it, and whatever imports it, ask for it here: to collect them takes no ttnn."""
+    import ttnn
+
+    return ttnn
+
+
+@pytest.fixture(scope="session")
+def TtLLVC(ttnn):
+    """The class."""
+    from ttnn_llvc import TtLLVC
+
+    return TtLLVC
+
+
 @pytest.fixture(params=["fused", "stock"])
 def kernels(request):
     """The kernels that a device test runs with."""
@@ -36,9 +51,8 @@ def kernels(request):
 
 
 @pytest.fixture
-def make_network(kernels):
+def make_network(kernels, TtLLVC):
     """make_network(device, model): a TtLLVC of these kernels; skips what they do not take."""
-    from ttnn_llvc import TtLLVC
 
     def make(device, model):
         try:
@@ -55,6 +69,8 @@ def run_block(kernels):
     from support import fused_blocks, stock_blocks
 
     def run(device, a, block, chunks):
+        from tt.fused.network import why_not
+
         if kernels == "fused" and (reason := why_not(device, a.model.config)):
             pytest.skip(f"the fused kernels do not take {reason}")
         return (fused_blocks if kernels == "fused" else stock_blocks).run_block(device, a, block, chunks)

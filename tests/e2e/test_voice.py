@@ -16,7 +16,6 @@ from evaluation.metrics import token_accuracy
 from reference.checkpoint import load_model
 from streaming.engine import MODES
 from streaming.stream import ChunkedStream
-from ttnn_llvc import TtLLVC
 
 SAMPLE_RATE = 16000
 START = 8000  # voiced
@@ -43,7 +42,7 @@ def check(converted, model, audio):
 
 
 @on_device
-def test_a_file_offline_and_as_a_stream(device, voice):
+def test_a_file_offline_and_as_a_stream(device, voice, TtLLVC):
     audio, network = speech(), TtLLVC.from_reference(device, voice)
     with ChunkedStream(network.engine(network.offline_chunk_factor, 1, "throughput")) as stream:
         check(convert_offline(stream, audio)[0], voice, audio)
@@ -53,7 +52,7 @@ def test_a_file_offline_and_as_a_stream(device, voice):
 
 @on_device
 @pytest.mark.parametrize("mode", MODES)
-def test_files_at_a_time(device, voice, mode):
+def test_files_at_a_time(device, voice, mode, TtLLVC):
     audio, network = speech(), TtLLVC.from_reference(device, voice)
     signals = [audio, audio[: len(audio) // 2], audio[len(audio) // 2 :]]
     backend = Backend("ttnn", "a test", network.engine, network.offline_chunk_factor, mode)

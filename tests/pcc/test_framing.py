@@ -9,7 +9,6 @@ import torch
 from support.golden import load_golden, load_params
 
 from reference.llvc import LLVC
-from tt.stock.frontend import Framing, Row
 from tt.stock.layout import Layout
 
 FIELD, L, CHUNK = 24, 16, 13
@@ -19,10 +18,18 @@ VALID = SAMPLES + STARTS
 
 
 @pytest.fixture
-def framing():
+def frontend(ttnn):
+    """The module tt.stock.frontend."""
+    from tt.stock import frontend
+
+    return frontend
+
+
+@pytest.fixture
+def framing(frontend):
     """Of two streams of llvc, a window a chunk."""
     model = load_golden("llvc").model
-    return Framing(Row.of(model), Layout(model.config, 1, 2), 2)
+    return frontend.Framing(frontend.Row.of(model), Layout(model.config, 1, 2), 2)
 
 
 def frames_of(rows):
@@ -32,11 +39,11 @@ def frames_of(rows):
     return rows[:, 0, :CHUNK]
 
 
-def test_the_columns_of_a_row():
-    row = Row.of(load_golden("llvc").model)
+def test_the_columns_of_a_row(frontend):
+    row = frontend.Row.of(load_golden("llvc").model)
     assert (row.field, row.kernel, row.starts) == (FIELD, 3 * L, STARTS)
     assert (row.samples, row.valid, row.width) == (72, 74, 96)
-    without_lookahead = Row.of(load_golden("small_no_lookahead").model)
+    without_lookahead = frontend.Row.of(load_golden("small_no_lookahead").model)
     assert (without_lookahead.field, without_lookahead.kernel, without_lookahead.starts) == (0, L, 1)
 
 
@@ -74,14 +81,14 @@ def test_a_stream_that_pauses_and_one_that_starts_anew(framing):
     assert (frames[0, 0, : FIELD + L] == 1).all()  # its own last chunk
 
 
-def test_starts_of_many_short_windows():
+def test_starts_of_many_short_windows(frontend):
     """A prenet that looks back 64 samples, so that four frames are marked, in windows of three."""
     params = load_params("small")
     prenet = {**params["convnet_config"], "out_channels": [1], "kernel_sizes": [65], "dilations": [1]}
     model = LLVC(**{**params, "dec_chunk_size": 3, "convnet_config": prenet})
-    row = Row.of(model)
+    row = frontend.Row.of(model)
     assert (row.field, row.starts) == (64, 4)
-    framing = Framing(row, Layout(model.config, 1, 1), 1)
+    framing = frontend.Framing(row, Layout(model.config, 1, 1), 1)
     for chunk in range(3):
         rows = framing(slice(None), torch.ones(1, 3 * L + L), torch.tensor([3]))
         marked = rows[0, 0, :3, row.samples : row.samples + 4]

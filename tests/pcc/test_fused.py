@@ -14,8 +14,6 @@ from types import SimpleNamespace
 import pytest
 import soundfile
 import torch
-import ttnn
-from support import golden_ops
 from support.blocks import NETWORK_PCC, audible_before_the_start, golden, on_device, pcc, speech
 from support.golden import fill_by_rule
 
@@ -23,10 +21,7 @@ from demo.voice import BUNDLED_CHECKPOINT
 from reference.checkpoint import load_model
 from reference.llvc import LLVC
 from tt.fused.layout import GRID_WIDTH, cores_of
-from tt.fused.network import FusedNetwork
 from tt.fused.numbers import TILE
-from tt.fused.program import KERNELS
-from ttnn_llvc import TtLLVC
 
 ROOT = Path(__file__).resolve().parents[2]
 CHUNK = 208
@@ -35,8 +30,10 @@ WINDOW_PCC = 0.9997  # of single windows of three frames
 
 
 @pytest.fixture
-def one_group(monkeypatch):
+def one_group(monkeypatch, ttnn):
     """Makes fused networks use one group of cores only, so that few streams share it."""
+    from tt.fused.network import FusedNetwork
+
     original = FusedNetwork.layout
 
     def layout(self, *arguments, **options):
@@ -48,6 +45,8 @@ def one_group(monkeypatch):
 
 
 def fused(device, model):
+    from ttnn_llvc import TtLLVC
+
     return TtLLVC.from_reference(device, model, "fused")
 
 
@@ -188,7 +187,7 @@ def test_what_is_not_finite_stays_in_its_stream(device, one_group, monkeypatch):
 
 
 @on_device
-def test_whatever_stood_in_memory(device, rung):
+def test_whatever_stood_in_memory(device, rung, ttnn):
     """L1 full of NaN where buffers and state will lie: not a bit of it comes out."""
     if rung == "mock":
         pytest.skip("golden functions do not see what stands in a buffer of the program")
@@ -206,7 +205,6 @@ ONE_CHUNK = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {root!r} + "/tests"]
-import ttnn
 from support.blocks import golden, speech
 from tt.fused import program
 from ttnn_llvc import DEVICE_PARAMS, TtLLVC
@@ -223,7 +221,7 @@ def test_fused_kernels_are_compiled_again_where_a_header_alone_has_changed(rung,
     """Compiled kernels are kept on disk: a process that finds those of the header as it was would be wrong."""
     if rung not in ("simulator", "card"):
         pytest.skip("nothing is compiled there")
-    kernels = shutil.copytree(KERNELS, tmp_path / "kernels")
+    kernels = shutil.copytree(ROOT / "tt" / "fused" / "kernels", tmp_path / "kernels")
 
     def peak():
         script = ONE_CHUNK.format(root=str(ROOT), kernels=str(kernels))
@@ -240,8 +238,10 @@ def test_fused_kernels_are_compiled_again_where_a_header_alone_has_changed(rung,
 
 
 @on_device
-def test_what_the_cores_are_told(device, rung):
+def test_what_the_cores_are_told(device, rung, ttnn):
     """Eight streams on four groups of sixteen cores, two rows of the grid each."""
+    from support import golden_ops
+
     if rung != "mock":
         pytest.skip("what is asked for is the same everywhere, and is seen on the mock device")
     tt_model = fused(device, golden("llvc").model)

@@ -12,7 +12,15 @@ from support.golden import load_params
 
 from reference.config import LLVCConfig
 from tt.fused.layout import Layout, cores_of, groups_on, wrong_shape
-from tt.fused.program import KERNELS, own_bytes, scratch_rows, shared_bytes
+
+
+@pytest.fixture
+def program(ttnn):
+    """The module tt.fused.program."""
+    from tt.fused import program
+
+    return program
+
 
 GRID = SimpleNamespace(x=8, y=8)  # of an N150's worker cores
 
@@ -156,8 +164,8 @@ def test_numbers_by_hand():
     assert n["PAST_ROW"] == 16 and Layout.of(config("llvc", dec_buf_len=17), 1, 1, GRID).numbers["PAST_ROW"] == 13
 
 
-def test_every_number_that_the_kernels_take_is_told():
-    header = (KERNELS / "numbers.h").read_text()
+def test_every_number_that_the_kernels_take_is_told(program):
+    header = (program.KERNELS / "numbers.h").read_text()
     taken = re.findall(r"^NUMBER\((\w+)\);", header, re.MULTILINE)
     assert len(taken) == header.count("NUMBER(") - 1 > 100  # less its definition
     assert set(taken) <= Layout.of(config("llvc"), 1, 1, GRID).numbers.keys()
@@ -196,19 +204,19 @@ def test_how_far_a_prenet_looks_back(prenet, contexts, columns, bands, flags):
         ),
     ],
 )
-def test_tiles_in_a_cores_l1(batch_size, own, shared):
+def test_tiles_in_a_cores_l1(program, batch_size, own, shared):
     """By the table in kernels/numbers.h, for one lane and two."""
     size = {"float32": 4096, "bfloat16": 2048}
     layout = Layout.of(config("llvc"), 1, batch_size, GRID)
-    assert own_bytes(layout.numbers) == sum(count * size[dtype] for dtype, count in own.items())
-    assert shared_bytes(layout.numbers) == sum(count * size[dtype] for dtype, count in shared.items())
+    assert program.own_bytes(layout.numbers) == sum(count * size[dtype] for dtype, count in own.items())
+    assert program.shared_bytes(layout.numbers) == sum(count * size[dtype] for dtype, count in shared.items())
     # Per lane 1024 bytes of the state's kernel and 256 samples; a counter.
-    assert scratch_rows(layout) == layout.lanes * (1024 + 256 * 4) / 64 + 1
+    assert program.scratch_rows(layout) == layout.lanes * (1024 + 256 * 4) / 64 + 1
 
 
-def test_a_longer_row_of_the_prenet_takes_more():
+def test_a_longer_row_of_the_prenet_takes_more(program):
     """Three tiles of float32 instead of one in ROWS, six instead of two in WAVE."""
     prenet = dict(kernel_sizes=[5, 9, 3], dilations=[4, 5, 1], out_channels=[1, 1, 1])
     short, long = Layout.of(config(), 1, 1, GRID), Layout.of(config(prenet=prenet), 1, 1, GRID)
-    assert own_bytes(long.numbers) - own_bytes(short.numbers) == (2 + 4) * 4096
-    assert shared_bytes(long.numbers) - shared_bytes(short.numbers) == 2 * 4096  # in SHUT
+    assert program.own_bytes(long.numbers) - program.own_bytes(short.numbers) == (2 + 4) * 4096
+    assert program.shared_bytes(long.numbers) - program.shared_bytes(short.numbers) == 2 * 4096  # in SHUT

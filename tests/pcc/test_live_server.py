@@ -16,13 +16,12 @@ pytest.importorskip("fastapi", reason="run: make live")
 from support.live_server import LiveServer  # noqa: E402
 
 from tools.load_test import load  # noqa: E402
-from ttnn_llvc import TtLLVC  # noqa: E402
 
 SAMPLES = 208 * 3 + 70
 
 
 @on_device
-def test_streams_over_websockets_are_what_the_reference_gives(device, monkeypatch, measure):
+def test_streams_over_websockets_are_what_the_reference_gives(device, monkeypatch, measure, TtLLVC):
     # A mock or simulated device is no real-time device: what comes late is not dropped here.
     monkeypatch.setattr("live.clocked.MAX_WAIT_S", 600)
     monkeypatch.setattr("live.session.SILENT_S", 600)

@@ -7,12 +7,19 @@
 from types import SimpleNamespace
 
 import pytest
-import ttnn
-from support.golden import load_golden
+from support.golden import load_params
 
+from reference.config import LLVCConfig
 from tt.errors import DeviceMemoryError
-from tt.memory import MemoryPlan, Tally, memory_errors
-from tt.stock.network import check_supported
+
+
+@pytest.fixture
+def memory(ttnn):
+    """The module tt.memory."""
+    from tt import memory
+
+    return memory
+
 
 # The decisive words of ttnn 0.81.1's errors: what is missing.
 TEXTS = {
@@ -26,29 +33,29 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_errors_of_memory(text):
-    with pytest.raises(DeviceMemoryError, match=TEXTS[text]) as error, memory_errors("x"):
+def test_errors_of_memory(memory, text):
+    with pytest.raises(DeviceMemoryError, match=TEXTS[text]) as error, memory.memory_errors("x"):
         raise RuntimeError(text)
     assert "\n" not in str(error.value)
 
 
-def test_other_errors_stay_what_they_are():
-    with pytest.raises(RuntimeError, match="a fan stands still") as error, memory_errors("x"):
+def test_other_errors_stay_what_they_are(memory):
+    with pytest.raises(RuntimeError, match="a fan stands still") as error, memory.memory_errors("x"):
         raise RuntimeError("a fan stands still")
     assert not isinstance(error.value, DeviceMemoryError)
 
 
-def test_a_plan_says_what_is_lacking():
-    plan = MemoryPlan(
+def test_a_plan_says_what_is_lacking(memory):
+    plan = memory.MemoryPlan(
         {"L1": 6, "DRAM": 1}, {"L1": 5, "DRAM": 0}, {"L1": 10, "DRAM": 1}, {"L1": 64, "DRAM": 12}, "L1", None, 1
     )
     assert plan.lacking == ["L1"] and plan.needs("L1") == 11 and plan.total("DRAM") == 12
 
 
-def test_a_plan_in_words():
+def test_a_plan_in_words(memory):
     """All banks together, in MiB: 3 + 1 of 16 in each of 64 of L1, 1/8 of 1024 in each of 12 of DRAM."""
     mib = 2**20
-    plan = MemoryPlan(
+    plan = memory.MemoryPlan(
         held={"L1": 3 * mib, "DRAM": mib // 8},
         working={"L1": mib, "DRAM": 0},
         free={"L1": 16 * mib, "DRAM": 1024 * mib},
@@ -61,22 +68,22 @@ def test_a_plan_in_words():
 
 
 @pytest.mark.parametrize("needed, lacking", [(99, []), (100, []), (101, ["DRAM"])])
-def test_the_last_byte_of_a_memory(needed, lacking):
+def test_the_last_byte_of_a_memory(memory, needed, lacking):
     free = {"L1": 100, "DRAM": 100}
-    plan = MemoryPlan(
+    plan = memory.MemoryPlan(
         {"L1": 60, "DRAM": needed - 40}, {"L1": 40, "DRAM": 40}, free, {"L1": 1, "DRAM": 1}, "DRAM", None, 1
     )
     assert plan.lacking == lacking
 
 
-def test_pages_and_shards_are_added_up(monkeypatch):
+def test_pages_and_shards_are_added_up(memory, ttnn, monkeypatch):
     """Ten pages over four banks take three of the fullest one."""
     views = {
         ttnn.BufferType.L1: SimpleNamespace(num_banks=4, total_bytes_free_per_bank=1000),
         ttnn.BufferType.DRAM: SimpleNamespace(num_banks=12, total_bytes_free_per_bank=9000),
     }
     monkeypatch.setattr(ttnn, "get_memory_view", lambda _, kind: views[kind])
-    tally = Tally(device=None)
+    tally = memory.Tally(device=None)
     tally.add_pages("L1", 10, 7)
     tally.add_pages("L1", 8, 100)
     tally.add_sharded(5)
@@ -88,6 +95,8 @@ def test_pages_and_shards_are_added_up(monkeypatch):
     assert plan.free == {"L1": 1000, "DRAM": 9000} and plan.banks == {"L1": 4, "DRAM": 12}
 
 
-def test_published_sizes_are_supported():
+def test_published_sizes_are_supported(ttnn):
+    from tt.stock.network import check_supported
+
     for name in ("llvc", "llvc_nc", "readme_defaults"):
-        check_supported(load_golden(name).model.config)
+        check_supported(LLVCConfig.from_params(load_params(name)))

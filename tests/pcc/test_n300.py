@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import ttnn
 from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
 from support.corpus_on_device import convert_corpus
 from support.server_scenario import run_scenario
@@ -48,7 +47,7 @@ def test_a_batch_that_does_not_divide(mesh_device, batch_size, make_network):
 
 @on_device
 @pytest.mark.parametrize("mode", MODES)
-def test_one_transfer_each_way_for_both_chips(mesh_device, mode, monkeypatch, make_network):
+def test_one_transfer_each_way_for_both_chips(mesh_device, mode, monkeypatch, make_network, ttnn):
     calls = Counter()
     with make_network(mesh_device, golden("llvc").model).stream(1, 4, mode) as stream:
         for name in ("copy_host_to_device_tensor", "to_torch"):

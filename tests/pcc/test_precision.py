@@ -5,25 +5,22 @@
 """The arithmetic that every program of a chunk is asked for; what it costs is measured by tools/fidelity.py."""
 
 import pytest
-import ttnn
-from support import golden_ops
 from support.blocks import golden, on_device
-
-from tt.fused.program import NOT_ROUNDED
-from ttnn_llvc import TtLLVC
 
 # op: fidelity. Selections are products with 0/1 matrices, which are exact in HiFi2.
 FIDELITY = {
-    "linear": ttnn.MathFidelity.HiFi3,
-    "layer_norm": ttnn.MathFidelity.HiFi3,
-    "transformer.scaled_dot_product_attention": ttnn.MathFidelity.HiFi3,
-    "matmul": ttnn.MathFidelity.HiFi2,
+    "linear": "HiFi3",
+    "layer_norm": "HiFi3",
+    "transformer.scaled_dot_product_attention": "HiFi3",
+    "matmul": "HiFi2",
 }
 
 
 @pytest.fixture
-def calls(device, rung):
+def calls(device, rung, TtLLVC):
     """calls(kernels): the ops of a chunk of a single stream."""
+    from support import golden_ops
+
     if rung != "mock":
         pytest.skip("what is asked for is the same everywhere, and is seen on the mock device")
 
@@ -41,7 +38,7 @@ def test_stock(calls):
         if call.name in FIDELITY:
             seen.add(call.name)
             config = call.kwargs["compute_kernel_config"]
-            assert config.math_fidelity == FIDELITY[call.name], call.name
+            assert config.math_fidelity.name == FIDELITY[call.name], call.name
             assert config.fp32_dest_acc_en and config.packer_l1_acc and not config.math_approx_mode, call.name
         else:
             assert "compute_kernel_config" not in call.kwargs, call.name
@@ -51,7 +48,9 @@ def test_stock(calls):
 
 
 @on_device
-def test_fused(calls):
+def test_fused(calls, ttnn):
+    from tt.fused.program import NOT_ROUNDED
+
     (call,) = calls("fused")
     compute = call.args[1].kernels[0]
     assert dict(compute.named_compile_time_args)["PARTS"] == 15

@@ -9,14 +9,13 @@ from collections import Counter
 
 import pytest
 import torch
-import ttnn
 from loguru import logger
 from support.blocks import NETWORK_PCC, allocated, golden, on_device, pcc, speech
 from support.queues import QueueRace
 
 from streaming.engine import MODES
-from tt import runner
-from ttnn_llvc import DEVICE_PARAMS, DeviceMemoryError
+from tt.device import DEVICE_PARAMS
+from tt.errors import DeviceMemoryError
 
 TRANSFERS = ("copy_host_to_device_tensor", "execute_trace", "to_torch")
 
@@ -33,7 +32,7 @@ def without_trace(monkeypatch):
 
 
 @pytest.fixture
-def counts(monkeypatch):
+def counts(monkeypatch, ttnn):
     """How often each of ttnn's calls in TRANSFERS ran."""
     calls = Counter()
 
@@ -105,7 +104,7 @@ def test_one_transfer_each_way_whatever_streams_do(device, mode, counts, make_ne
 
 
 @on_device
-def test_what_was_measured_while_preparing(device, make_network, monkeypatch):
+def test_what_was_measured_while_preparing(device, make_network, monkeypatch, ttnn):
     """Each step until the device is done with it, in a time in which only waiting takes any."""
     now, wait = [0.0], ttnn.synchronize_device
 
@@ -115,7 +114,7 @@ def test_what_was_measured_while_preparing(device, make_network, monkeypatch):
 
     tt_model = make_network(device, golden("llvc").model)
     monkeypatch.setattr(ttnn, "synchronize_device", take_a_second)
-    monkeypatch.setattr(runner.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr("tt.runner.time.perf_counter", lambda: now[0])
     with tt_model.stream() as stream:
         traced = stream.engine.runner.traced
         assert stream.engine.preparation == {"compile_s": 1, "warm_up_s": 1, "capture_s": int(traced)}
@@ -151,7 +150,7 @@ def test_memory_may_be_taken_while_a_stream_is_open(device, make_network):
 @on_device
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("call", TRANSFERS)
-def test_an_exception_in_the_middle_of_a_chunk(device, monkeypatch, mode, call, make_network):
+def test_an_exception_in_the_middle_of_a_chunk(device, monkeypatch, mode, call, make_network, ttnn):
     audio = speech("llvc", 1, 500)
     tt_model = make_network(device, golden("llvc").model)
     with tt_model.stream(mode=mode) as stream:
@@ -222,7 +221,7 @@ def test_many_streams_opened_and_closed(device, make_network):
 
 
 @on_device
-def test_a_trace_region_that_is_too_small(device_params, rung, make_network):
+def test_a_trace_region_that_is_too_small(device_params, rung, make_network, ttnn):
     if rung not in ("simulator", "card"):
         pytest.skip("the mock device records no traces")
     device = ttnn.open_device(device_id=0, **{**DEVICE_PARAMS, "trace_region_size": 1024})
@@ -251,7 +250,7 @@ def test_modes_have_names(device, make_network):
 
 
 @on_device
-def test_no_event_is_superfluous(device, monkeypatch, rung, make_network):
+def test_no_event_is_superfluous(device, monkeypatch, rung, make_network, ttnn):
     """The mock's watch over the queues sees each of them missing."""
     if rung != "mock":
         pytest.skip("a race need not show on a device")

@@ -7,12 +7,12 @@
 from dataclasses import replace
 
 import pytest
-from support.golden import load_golden
+from support.golden import load_params
 
-from tt.stock.layout import Layout
-from tt.stock.ops import round_up
+from reference.config import LLVCConfig
+from tt.stock.layout import Layout, round_up
 
-CONFIG = load_golden("llvc").model.config
+CONFIG = LLVCConfig.from_params(load_params("llvc"))
 
 
 def test_whole_tiles():

@@ -6,19 +6,21 @@
 
 import pytest
 import torch
-import ttnn
 from support.blocks import on_device
-
-from tt.stock.ops import Ops
 
 STREAMS = 3
 
 
-class Kept(Ops):
-    """Uploads nothing: a constant is its copies, and its memory."""
+@pytest.fixture
+def ops_of(device, ttnn):
+    """ops_of(rows): Ops that upload nothing; a constant is its copies, and its memory."""
+    from tt.stock.ops import Ops
 
-    def constant(self, tensor, dtype=ttnn.bfloat16, memory=None):
-        return tensor.shape[0], (memory or self.memory).buffer_type.name
+    class Kept(Ops):
+        def constant(self, tensor, dtype=ttnn.bfloat16, memory=None):
+            return tensor.shape[0], (memory or self.memory).buffer_type.name
+
+    return lambda rows: Kept(device, rows)
 
 
 @pytest.fixture(autouse=True)
@@ -44,15 +46,14 @@ def _grid(device):
         (2080, 8224, STREAMS, "DRAM"),
     ],
 )
-def test_copies_of_a_selection(device, rows, columns, copies, memory):
-    ops = Kept(device, 64)
-    assert ops.selection(torch.zeros(1, 1).expand(rows, columns), STREAMS) == (copies, memory)
+def test_copies_of_a_selection(ops_of, rows, columns, copies, memory):
+    assert ops_of(64).selection(torch.zeros(1, 1).expand(rows, columns), STREAMS) == (copies, memory)
 
 
 @on_device
-def test_few_rows_are_spread_by_columns(device):
+def test_few_rows_are_spread_by_columns(ops_of):
     """A core for each tile column, in whole rows of eight; nothing of many rows, or of more columns than cores."""
-    few, many = Ops(device, 256), Ops(device, 288)
+    few, many = ops_of(256), ops_of(288)
     assert not few.many_rows and many.many_rows
     assert [few._column_grid(32 * columns) for columns in (1, 8, 9, 12, 16, 64, 72)] == [
         (1, 1),

@@ -6,7 +6,6 @@
 
 import pytest
 import torch
-import ttnn
 from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
 from support.server_scenario import run_scenario
 
@@ -14,21 +13,13 @@ from demo.backend import Backend
 from demo.convert import convert_concurrently
 from streaming.engine import MODES
 
-# chunk factor, batch size, mode, with a trace or without
+# Chunk factor, batch size, mode, with a trace or without. Streams wait for a place, have one each, leave some empty;
+# tests/pcc/test_runner.py shows that modes and traces change no sample.
 CASES = [
     (1, 1, "latency", True),
-    (1, 1, "latency", False),
-    (1, 2, "latency", True),
     (1, 2, "throughput", True),
-    (1, 2, "throughput", False),
-    (1, 5, "throughput", True),
-    (1, 5, "throughput", False),
-    (2, 1, "throughput", True),
     (2, 1, "throughput", False),
-    (2, 2, "latency", True),
-    (2, 2, "latency", False),
     (2, 5, "latency", True),
-    (2, 5, "latency", False),
     (4, 8, "throughput", True),
     (1, 20, "throughput", True),  # the fused kernels take turns; the stock ones have their state in DRAM
 ]
@@ -91,7 +82,7 @@ def test_the_demo_converts_signals_as_streams(device, mode, make_network):
 
 @on_device
 @pytest.mark.parametrize("mode", MODES)
-def test_a_failed_chunk_leaves_none_under_way(device, mode, make_network, monkeypatch):
+def test_a_failed_chunk_leaves_none_under_way(device, mode, make_network, monkeypatch, ttnn):
     """Also where the streams start anew one by one, so that the next chunk is of another one alone."""
     audio = speech("llvc", 2, 500)
     with make_network(device, golden("llvc").model).serve(2, mode=mode) as server:

@@ -8,8 +8,7 @@ import csv
 import json
 
 import pytest
-import ttnn
-from support import device_perf, golden_ops
+from support import device_perf
 from support.blocks import on_device
 from support.device_perf import BLOCK, CHUNKS, COLUMNS, DURATION, LAUNCHES, SESSION, START, STOP, ProfileError
 from tracy.process_ops_logs import OPS_CSV_HEADER
@@ -170,8 +169,10 @@ def test_what_is_expected_today():
 
 @on_device
 @pytest.mark.parametrize("kernels, launch", [(k, launch) for k, launches in LAUNCHES.items() for launch in launches])
-def test_what_is_profiled(device, rung, kernels, launch, monkeypatch):
+def test_what_is_profiled(device, rung, kernels, launch, monkeypatch, ttnn):
     """Chunks in mid-stream alone stand between the signposts: CHUNKS replays, or their programs, block after block."""
+    from support import golden_ops
+
     if rung != "mock":
         pytest.skip("counts calls; test_device_perf.py runs the same on a card")
     golden_ops.keep_no_values()

@@ -16,8 +16,6 @@ from support.blocks import NETWORK_PCC, allocated, golden, on_device, pcc, speec
 from support.perf import board, chunk_figures, report_perf, time_chunks
 from support.rung import RUNG
 
-from ttnn_llvc import TtLLVC
-
 # The least that is asked of the model, whatever the chunk: at n = 1, 2, 4 and up to ten streams.
 FLOOR_RTF = 0.3
 FLOOR_LATENCY_MS = 100.0
@@ -44,6 +42,8 @@ pytestmark = [
 
 def timed(device, chunk_factor, batch_size, mode, setting, tabulate_speed, ceiling):
     """Times chunks of a stream, tabulates and reports them; returns (figures, seconds, output)."""
+    from ttnn_llvc import TtLLVC
+
     with TtLLVC.from_reference(device, golden("llvc").model).stream(chunk_factor, batch_size, mode) as stream:
         preparation = sum(stream.engine.preparation.values())
         audio = speech("llvc", batch_size, 20000)
@@ -114,7 +114,7 @@ def test_concurrent_streams_on_both_chips(mesh_device, batch_size, tabulate_spee
 
 @on_device
 @pytest.mark.parametrize("batch_size", [1, 10, 32, 64])
-def test_offline(device, batch_size, tabulate_speed):
+def test_offline(device, batch_size, tabulate_speed, TtLLVC):
     """Whole signals, as `convert` does it: long chunks, pipelined."""
     chunk_factor = TtLLVC.from_reference(device, golden("llvc").model).offline_chunk_factor
     ceiling = MAX_RTF_OFFLINE[board()] if batch_size <= 10 else MAX_RTF_MANY_STREAMS[board()]
@@ -124,7 +124,7 @@ def test_offline(device, batch_size, tabulate_speed):
 
 @on_device
 @pytest.mark.timeout(60 * (MINUTES + 5))
-def test_ten_minutes_without_drift(device, tabulate_speed):
+def test_ten_minutes_without_drift(device, tabulate_speed, TtLLVC):
     """Neither time nor memory nor samples: a minute of speech again and again gives the same every time."""
     minute = 60 * 16000 // 208
     with TtLLVC.from_reference(device, golden("llvc").model).stream() as stream:

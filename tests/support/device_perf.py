@@ -20,13 +20,9 @@ from datetime import date
 from pathlib import Path
 from unittest import mock
 
-import ttnn
 from support.blocks import golden, speech
-from support.fused_blocks import GIVEN
 
 from audio.files import replacing
-from tt.fused.network import FusedNetwork, FusedStreams
-from ttnn_llvc import TtLLVC
 
 LAUNCHES = {"fused": ("replayed", "launched", "alone"), "stock": ("launched", "replayed")}
 # The profiler's memory holds some 1,300 programs between two readings; the fused kernels' rings are full after 45.
@@ -58,6 +54,10 @@ FUSED_BLOCKS = {"frontend": "prenet", "encoder": "encoder", "decoder": "decoder"
 
 def run_chunks(device, kernels, launch, signpost):
     """CHUNKS chunks in mid-stream between signposts, everything before them read out of the profiler's memory."""
+    import ttnn
+
+    from ttnn_llvc import TtLLVC
+
     model = golden("llvc").model
     if launch == "alone":
         return _run_blocks(device, model, signpost)
@@ -96,9 +96,13 @@ def _marked(call, block, signpost):
 
 def _run_blocks(device, model, signpost):
     """Each block of the fused network as a program of its own, CHUNKS times."""
+    import ttnn
+
+    from tt.fused.network import FusedNetwork, FusedStreams
+
     network = FusedNetwork(device, model)
     prepared = {}
-    for part in GIVEN:
+    for part in FUSED_BLOCKS:
         layout = network.layout(1, 1, parts=(part,), state_in_dram=True)
         streams = FusedStreams(network, layout, 1)
         for _ in range(WARM_UP["fused"]):
@@ -210,6 +214,8 @@ def read_expected(board, kernels, path=EXPECTED):
 
 def write_expected(board, figures, path=EXPECTED):
     """Puts measured figures in the place of a board's expected ones, with their date and ttnn's version."""
+    import ttnn
+
     content = json.loads(Path(path).read_text())
     entry = content["boards"][board]
     entry["ns"] = entry["ns"] | {name: round(value) for name, value in figures.items()}

@@ -18,8 +18,8 @@ import ttnn
 from reference.config import NUM_HEADS
 from reference.fold import dense_projection
 
-from .layout import Layout
-from .ops import Selection, round_up, upload_linear, upload_norm
+from .layout import Layout, round_up
+from .ops import Selection, upload_linear, upload_norm
 
 
 @dataclass

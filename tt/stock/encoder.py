@@ -16,7 +16,8 @@ import ttnn
 
 from reference.config import ENCODER_KERNEL_SIZE
 
-from .ops import Selection, round_up, upload, upload_linear, upload_norm
+from .layout import round_up
+from .ops import Selection, upload, upload_linear, upload_norm
 
 PAST_TAPS = ENCODER_KERNEL_SIZE - 1  # the last tap is the frame itself
 

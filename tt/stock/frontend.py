@@ -25,7 +25,8 @@ import ttnn
 
 from reference.fold import banded_convolution, fold_prenet
 
-from .ops import round_up, upload, upload_row
+from .layout import round_up
+from .ops import upload, upload_row
 
 CLOSED_GATE = -1e4
 LEAKY_SLOPE = 0.01  # PyTorch's default

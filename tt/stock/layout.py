@@ -13,10 +13,15 @@ from dataclasses import dataclass, replace
 
 from reference.config import ENCODER_KERNEL_SIZE, LLVCConfig
 
-from .ops import round_up
+TILE = 32
 
 # The selections of a program grow with the square of its frames: longer ones cost more than they save.
 MOST_FRAMES = 320
+
+
+def round_up(size):
+    """The next multiple of a tile's side."""
+    return -(-size // TILE) * TILE
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from tt.runner import Buffers
 from .decoder import TtDecoder
 from .encoder import TtEncoder
 from .frontend import Framing, TtControl, TtFrontend
-from .layout import Layout
-from .ops import TILE, Ops
+from .layout import TILE, Layout
+from .ops import Ops
 from .synthesis import TtSynthesis
 
 # Of each core's L1, for the circular buffers of the largest program. Measured are up to 280 KiB, for eight streams at

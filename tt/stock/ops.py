@@ -9,7 +9,8 @@ import ttnn
 
 from reference.config import NUM_HEADS
 
-TILE = 32
+from .layout import TILE
+
 TILE_BYTES = 2 * TILE * TILE  # bfloat16
 
 # Up to this many rows (streams x tile rows of their chunk) work is spread over cores by columns.
@@ -20,11 +21,6 @@ L1_CONSTANT_BYTES = 2**20
 
 # Rows from which a selection is spread over enough cores without a copy per stream.
 TALL_SELECTION = 512
-
-
-def round_up(size):
-    """The next multiple of a tile's side."""
-    return -(-size // TILE) * TILE
 
 
 def upload(device, tensor, dtype=ttnn.bfloat16, memory=ttnn.L1_MEMORY_CONFIG):

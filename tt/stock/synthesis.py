@@ -16,7 +16,8 @@ import ttnn
 
 from reference.fold import dense_projection
 
-from .ops import Selection, round_up, upload, upload_linear, upload_row
+from .layout import round_up
+from .ops import Selection, upload, upload_linear, upload_row
 
 
 @dataclass
