@@ -104,7 +104,7 @@ class TtLLVCEngine(ChunkEngine):
                 f"the device has too little {' and '.join(plan.lacking)} for {what} ({plan}); take fewer "
                 "or shorter ones, or close others"
             )
-        self._places = deque()  # of the streams in the chunks under way
+        self._places = deque()  # on the device, of the streams in the chunks under way: their numbers
         release_traces(tt_model.device)
         with memory_errors(what):
             self.streams = tt_model.network.open(plan)
@@ -112,16 +112,11 @@ class TtLLVCEngine(ChunkEngine):
         self.preparation = asdict(self.runner.preparation)
 
     def restart(self, streams):
-        self.streams.restart(self._index(streams))
-
-    def _index(self, streams):
-        """Streams as places of the batch on the device, which may be larger by a few."""
-        return slice(self.batch_size) if len(streams) == self.batch_size else streams
+        self.streams.restart(streams)
 
     def _submit(self, streams, samples, frames):
-        places = self._index(streams)
-        self.runner.submit(self.streams.pack(places, samples, frames))
-        self._places.append(places)
+        self.runner.submit(self.streams.pack(streams, samples, frames))
+        self._places.append(streams)
 
     def _collect(self):
         return self.streams.unpack(self.runner.collect(), self._places.popleft())

@@ -42,7 +42,7 @@ def _run_window(device, streams, block, a, window, i):
     lookahead, step = a.model.config.lookahead_len, window.frames * a.model.config.L
     audio = F.pad(a.audio, (0, lookahead))[:, i * step : (i + 1) * step + lookahead]
     frames = torch.full((layout.batch_size,), window.frames)
-    pages = ttnn.from_torch(streams.pack(slice(None), audio, frames), layout=ttnn.ROW_MAJOR_LAYOUT)
+    pages = ttnn.from_torch(streams.pack(list(range(layout.batch_size)), audio, frames), layout=ttnn.ROW_MAJOR_LAYOUT)
     buffers = streams.buffers[0]
     ttnn.copy_host_to_device_tensor(pages, buffers.rows)
     for name in GIVEN[block]:

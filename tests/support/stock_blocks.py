@@ -28,7 +28,7 @@ def frontend(device, ops, a, layout, chunks):
     step = layout.frames * a.model.config.L
     frames = torch.full((layout.batch_size,), layout.frames)
     for chunk in range(chunks):
-        rows = framing(slice(None), audio[:, chunk * step : (chunk + 1) * step + lookahead], frames)
+        rows = framing(list(range(layout.batch_size)), audio[:, chunk * step : (chunk + 1) * step + lookahead], frames)
         rows = upload(device, rows, dtype=ttnn.float32, memory=ops.memory)
         yield from_rows(block(ops, rows), layout)
 
