@@ -16,6 +16,7 @@ import numpy as np
 
 from reference.errors import LLVCError, one_line
 
+from .backlog import take_backlog
 from .callbacks import CalledBack
 from .framing import (
     TAGS,
@@ -86,7 +87,7 @@ class AudioReader:
         self.name = "standard input" if str(source) == "-" else str(source)
         self.damage = None
         self.tags, self.seconds = {}, None
-        self._container = self._file = None
+        self._container = self._file = self._frame = self._left = None  # frame: bytes, where samples come as they are
         try:
             self._open(source, raw)
         except BaseException:
@@ -140,11 +141,27 @@ class AudioReader:
         except OSError as error:  # FFmpeg's errors, where they are the system's, are OSErrors too
             raise AudioError(f"{self.name}: cannot be read ({_reason(error)})") from None
 
+    def drop_backlog(self):
+        """Drops what a microphone's pipe of samples gave before somebody took it; returns the seconds.
+
+        To be called before the first block. Nothing is dropped of what is not live (see backlog.py) or is encoded.
+        """
+        if not self.live or self._frame is None:
+            return 0.0
+        data, is_live = take_backlog(self._file, self._frame * self.rate)
+        count = len(data) // self._frame * self._frame if is_live else 0
+        self._file.unread(data[count:])
+        dropped = count / self._frame / self.rate
+        if self._left is not None:
+            self._left -= count
+            self._promised = self.seconds = self._promised - dropped
+        return dropped
+
     # Headerless samples and WAV from a pipe: what is there is handed on at once, whatever its size.
 
     def _raw(self, kind, rate):
         self.rate, self.channels, self._promised = rate, 1, None
-        return self._samples(RAW_TYPES[kind], 1, rate, DEFAULT_LAYOUTS[1], None)
+        return self._samples(RAW_TYPES[kind], DEFAULT_LAYOUTS[1])
 
     def _wav_pipe(self):
         """The decoder of a PCM WAV pipe; None, and nothing taken, for all else."""
@@ -154,23 +171,25 @@ class AudioReader:
             self._file.unread(consumed)
             return None
         self.rate, self.channels = header.rate, header.channels
-        size = None if header.size_unknown else header.data_size
-        frame = dtype.itemsize * header.channels
-        self._promised = self.seconds = None if size is None else size / frame / header.rate
-        return self._samples(dtype, header.channels, header.rate, DEFAULT_LAYOUTS.get(header.channels, ()), size)
+        self._left = size = None if header.size_unknown else header.data_size
+        self._promised = self.seconds = None if size is None else size / dtype.itemsize / header.channels / header.rate
+        return self._samples(dtype, DEFAULT_LAYOUTS.get(header.channels, ()))
 
-    def _samples(self, dtype, channels, rate, layout, left):
-        frame = dtype.itemsize * channels
+    def _samples(self, dtype, layout):
+        self._frame = dtype.itemsize * self.channels
+        return self._pieces(dtype, layout)
+
+    def _pieces(self, dtype, layout):
         rest = b""
-        while left is None or left:
-            data = self._file.read(READ_BYTES if left is None else min(READ_BYTES, left))
+        while self._left is None or self._left > 0:
+            data = self._file.read(READ_BYTES if self._left is None else min(READ_BYTES, self._left))
             if not data:
                 return
-            left = left and left - len(data)
+            self._left = self._left and self._left - len(data)
             data = rest + data
-            whole = len(data) // frame * frame
+            whole = len(data) // self._frame * self._frame
             rest = data[whole:]
-            yield Block(_as_float(np.frombuffer(data[:whole], dtype)).reshape(-1, channels).T, rate, layout)
+            yield Block(_as_float(np.frombuffer(data[:whole], dtype)).reshape(-1, self.channels).T, self.rate, layout)
 
     # Everything else, by FFmpeg.
 

@@ -58,6 +58,10 @@ class Recording:
         """Closes the file."""
         self.reader.close()
 
+    def drop_backlog(self):
+        """AudioReader's."""
+        return self.reader.drop_backlog()
+
     def tags_at(self, rate):
         """The tags of a result at a rate (Hz): a WAV file's time stamp counts samples."""
         stamp = self.tags.get("time_reference", "")

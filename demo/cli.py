@@ -49,6 +49,7 @@ def parse_args(argv=None):
     )
     add("-o", "--output_file", type=file_path, default=result, metavar="PATH", help="file, folder, or - for stdout")
     add("-s", "--streaming", action="store_true", help="convert chunk by chunk; between pipes, as a live filter")
+    add("--every_sample", action="store_true", help="of a live filter: keep what came in before all was ready")
     add("-n", "--chunk_factor", type=count(1), default=1, metavar="N", help="chunk of a stream, in units of 13 ms")
     add("--streams", type=count(1), metavar="K", help="convert K files, or K copies of one, as streams at a time")
     add("--mode", choices=MODES, default="latency", help="of streams on a card: lowest latency, or transfers beside")
@@ -136,6 +137,7 @@ def conversion_options(args):
         metadata=args.metadata,
         strict=args.strict,
         plot=args.plot,
+        every_sample=args.every_sample,
     )
 
 

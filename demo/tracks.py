@@ -4,6 +4,7 @@
 
 """One file, pipe or stream of many from its samples to its result, block by block."""
 
+import sys
 from array import array
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class ConversionOptions:
     metadata: keep the recording's tags.
     strict: refuse a damaged recording instead of converting what is left of it.
     plot: a PNG file to draw the recording and its result into.
+    every_sample: chunk by chunk from a microphone's pipe into another pipe, keep what came before all was ready.
     """
 
     channels: str | int = "mix"
@@ -46,6 +48,7 @@ class ConversionOptions:
     metadata: bool = True
     strict: bool = False
     plot: str | None = None
+    every_sample: bool = False
 
 
 class Converter:
@@ -86,6 +89,8 @@ class Converter:
             track = stack.enter_context(Track(source, target, self.sample_rate, self.options))
             stream = self._stream(track.signals)
             bar = stack.enter_context(track.bar(progress and not self._chunked))
+            if self._chunked:
+                track.catch_up()
             for audio in convert_blocks(stream, track.blocks(), seconds, chunked=self._chunked):
                 track.write(audio)
                 bar.update(audio.shape[1] / self.sample_rate)
@@ -103,7 +108,7 @@ class Track:
 
     def __init__(self, source, target, sample_rate, options, write=True):
         self.source, self.target, self.sample_rate, self.options = source, target, sample_rate, options
-        self._stack = ExitStack()
+        self._stack, self._dropped = ExitStack(), 0.0
         with self._stack:
             raw = raw_input(source, options)
             self.recording = self._stack.enter_context(Recording(source, sample_rate, options.channels, raw))
@@ -135,6 +140,18 @@ class Track:
         options = {"bar_format": form} if total else {"unit": "s"}
         return tqdm(total=total, leave=False, disable=None if wanted else True, **options)
 
+    def catch_up(self):
+        """As a live filter, drops what came in before all was ready, and says so: it would stay as a delay."""
+        if self.options.every_sample or not is_stream(self.target):
+            return
+        self._dropped = self.recording.drop_backlog()
+        if self._dropped:
+            print(
+                f"dropped: {self._dropped:.1f} s that came in before all was ready, which would stay as a delay "
+                "(--every_sample keeps them)",
+                file=sys.stderr,
+            )
+
     def blocks(self):
         """The recording's samples [S, n]."""
         for samples in self.recording:
@@ -163,6 +180,8 @@ class Track:
         }
         if recording.damage:
             figures["damage"] = recording.damage
+        if self._dropped:
+            figures["dropped_s"] = self._dropped
         if self._writer is not None:
             self._writer.write(self._resampler.flush())
             figures["clipped_samples"] = self._writer.clipped

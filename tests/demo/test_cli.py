@@ -77,6 +77,7 @@ def test_defaults():
         "metadata": True,
         "strict": False,
         "plot": None,
+        "every_sample": False,
         "json": None,
     }
 
