@@ -7,7 +7,8 @@
 import os
 import socket
 import sys
-from contextlib import contextmanager
+import tempfile
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from demo.backend import available_cores
@@ -18,6 +19,8 @@ from .item import CorpusError
 ROOT = Path(__file__).resolve().parent.parent
 CARD = "tt_device"  # the custom resource of a node with cards, one each
 STORE_BYTES = 128 << 20  # units and records are small; audio does not go through Ray
+SOCKET_BYTES = 107  # of a socket's path on Linux
+LONGEST_SOCKET = "session_2000-01-01_00-00-00_000000_0000000/sockets/plasma_store"  # of Ray's
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -28,6 +31,7 @@ def import_ray():
     os.environ.setdefault("RAY_worker_niceness", "0")  # as nice as this process, not 15 more
     os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # it kills workers for the memory that others take
     try:
+        import pyarrow  # noqa: F401
         import ray
     except ImportError as error:
         raise CorpusError(f"converting a corpus needs Ray: {not_installed(error, 'corpus')}") from None
@@ -41,20 +45,26 @@ def session(address, actors):
     CorpusError if it does not answer or start, or fails while the `with` lasts.
     """
     ray = import_ray()
-    started = not ray.is_initialized()
-    if started:
-        start(ray, address, actors)
-    try:
-        yield ray
-    except ray.exceptions.RayError as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[-1]
-        raise CorpusError(f"Ray: {reason[:300]}; the same command goes on from there") from None
-    finally:
-        if started:
-            ray.shutdown()
+    with ExitStack() as stack:
+        if not ray.is_initialized():
+            start(ray, address, actors, None if address else stack.enter_context(temporary_folder()))
+            stack.callback(ray.shutdown)
+        try:
+            yield ray
+        except ray.exceptions.RayError as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[-1]
+            raise CorpusError(f"Ray: {reason[:300]}; the same command goes on from there") from None
 
 
-def start(ray, address, actors):
+def temporary_folder():
+    """A folder for Ray's sockets and logs, which goes with the run: in TMPDIR or, where that is too long, in /tmp."""
+    folder = tempfile.gettempdir()
+    longest = os.path.join(folder, "llvc_12345678", LONGEST_SOCKET)
+    place = folder if len(os.fsencode(longest)) <= SOCKET_BYTES else "/tmp"
+    return tempfile.TemporaryDirectory(prefix="llvc_", dir=place, ignore_cleanup_errors=True)
+
+
+def start(ray, address, actors, folder):
     """Joins a cluster or, without an address, starts one of this machine alone."""
     options = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
@@ -66,6 +76,7 @@ def start(ray, address, actors):
             "include_dashboard": False,
             "object_store_memory": STORE_BYTES,
             "_node_ip_address": "127.0.0.1",
+            "_temp_dir": folder,
         }
     else:
         options["address"] = address

@@ -8,7 +8,6 @@ import fcntl
 import importlib.metadata
 import os
 import platform
-import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -156,14 +155,15 @@ def versions(backend):
 def claimed_card():
     """Makes one card of this machine the only one that ttnn sees: the first that no other worker has claimed.
 
-    A claim ends with the process, however that ends. A single card needs none.
+    A claim is a lock on the card's device file. It ends with the process, however that ends. A single card needs none.
     """
     cards = sorted(int(path.name) for path in DEVICES.glob("[0-9]*"))
     with ExitStack() as stack:
         for card in cards if len(cards) > 1 else ():
-            lock = stack.enter_context(Path(tempfile.gettempdir(), f"llvc-card-{card}.lock").open("w"))
+            device = os.open(DEVICES / str(card), os.O_RDONLY)
+            stack.callback(os.close, device)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(device, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
             os.environ["TT_VISIBLE_DEVICES"] = str(card)
