@@ -5,12 +5,9 @@
 """Converts corpora on many cards and hosts: python -m corpus (see --help)."""
 
 import argparse
-import hashlib
-import json
 import sys
-from dataclasses import asdict
 
-from corpus.run import SUFFIXES, convert_corpus
+from corpus.run import FAILED, SUFFIXES, CorpusOptions, convert_corpus
 from demo.backend import BACKENDS
 from demo.cli import sample_rate_option
 from demo.program import Parser, count, exit_code, file_path
@@ -52,6 +49,7 @@ def parse_args(argv=None):
         default="same",
         help="of results: FLAC stays FLAC and all else becomes WAV; or FLAC in shards",
     )
+    add("--column", metavar="NAME", help="of a Parquet table, the one with the audio instead of audio")
     add("--address", metavar="HOST:PORT", help="Ray cluster to join, auto for the one here; without it none is needed")
     add("--actors", type=count(1), metavar="N", help="how many convert at a time, by default as many as fit")
     add("--streams", type=count(1), default=1, metavar="K", help="files that each of them converts at a time")
@@ -69,25 +67,30 @@ def run(args):
     """Does what the options say; returns the exit code. LLVCError if nothing could be done."""
     if args.channels == "each" and args.streams > 1:
         raise LLVCError("--streams converts one channel of each file; leave it out for --channels each")
-    voice = load_voice(args.checkpoint_path, args.config_path)
-    options = ConversionOptions(
+    conversion = ConversionOptions(
         channels=CHANNELS[args.channels],
         output_rate=args.output_rate,
         match_loudness=args.match_loudness,
         metadata=args.metadata,
         strict=args.strict,
     )
-    configuration = {
-        "network_sha256": hashlib.sha256(json.dumps(asdict(voice.model.config), sort_keys=True).encode()).hexdigest(),
-        "network_rate": voice.sample_rate,
-        **{name: getattr(args, name) for name in ("channels", "format", "output_rate", "match_loudness", "metadata")},
-    }
-    records, there, failures = convert_corpus(args, options, voice, configuration)
+    options = CorpusOptions(
+        input=args.input,
+        output=args.output,
+        conversion=conversion,
+        form=args.format,
+        column=args.column,
+        address=args.address,
+        actors=args.actors,
+        streams=args.streams,
+        backend=args.backend,
+    )
+    records, there, failures = convert_corpus(options, load_voice(args.checkpoint_path, args.config_path))
     done = [record for record in records if record["status"] == "done"]
-    for failure in failures[:LISTED]:
-        print(f"error: {failure['reason']}", file=sys.stderr)
+    for _, reason in failures[:LISTED]:
+        print(f"error: {reason}", file=sys.stderr)
     if len(failures) > LISTED:
-        print(f"error: {len(failures) - LISTED} more files, all named in {args.output}/failed.jsonl", file=sys.stderr)
+        print(f"error: {len(failures) - LISTED} more files, all named in {args.output}/{FAILED}", file=sys.stderr)
     hours = sum(record["seconds"] for record in done) / 3600
     print(f"converted {len(done):,} of {len(records):,} files, {hours:.2f} h of audio; {there:,} were there already")
     print(f"written: {args.output}")

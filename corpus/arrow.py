@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from audio.files import replacing
 
+from .item import with_facts
 from .state import to_json
 
 AUDIO = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
@@ -18,7 +19,7 @@ FEATURES = b"huggingface"  # of a table's metadata: what datasets takes the colu
 
 
 def with_audio(table, audio, rate):
-    """A table with a column of {"bytes", "path"} in front, which datasets will take for audio of this rate (Hz)."""
+    """A table with a column `audio` of {"bytes", "path"} in front, for datasets audio of this rate (Hz)."""
     metadata = dict(table.schema.metadata or {})
     try:
         described = json.loads(metadata.get(FEATURES, b"{}"))
@@ -29,8 +30,9 @@ def with_audio(table, audio, rate):
         del features[name]
     features["audio"] = {"sampling_rate": rate, "_type": "Audio"}
     metadata[FEATURES] = json.dumps(described).encode()
-    table = table.add_column(0, "audio", pyarrow.array(audio, AUDIO))
-    return table.replace_schema_metadata(metadata)
+    columns = {name: table.column(name) for name in table.column_names}
+    audio = {"audio": pyarrow.array(audio, AUDIO)}
+    return pyarrow.table(audio | with_facts(columns, audio), metadata=metadata)
 
 
 def json_table(rows):

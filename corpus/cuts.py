@@ -8,8 +8,8 @@ import copy
 import os
 from pathlib import Path
 
-from .item import CorpusError
-from .jsonl import JsonCorpus, with_facts
+from .item import CorpusError, joined_facts, with_facts
+from .jsonl import JsonCorpus
 
 WITHOUT_AUDIO = "PaddingCut"
 
@@ -27,38 +27,29 @@ class CutCorpus(JsonCorpus):
     def __init__(self, path, rows, output, channels):
         super().__init__()
         self._folder, self._output = os.path.dirname(os.path.abspath(path)), Path(output)
-        self._rows = []
+        self._rows = []  # (row, names of its cuts' sources, None if it cannot be converted)
         for number, row in enumerate(rows, 1):
+            name = str(row.get("id", f"row {number}"))
             try:
-                reason = next(filter(None, (self._obstacle(cut["recording"], channels) for cut in _parts(row))), None)
-                names = (
-                    None
-                    if reason
-                    else [
-                        [self.add_file(source["source"], self._folder) for source in cut["recording"]["sources"]]
-                        for cut in _parts(row)
-                    ]
-                )
-                [float(cut["start"] + cut["duration"]) for cut in _parts(row)]
-                name = str(row["id"])
+                self._rows.append((row, self._take(row, channels)))
+            except CorpusError as error:
+                self.failures.append((name, f"cut {name}: {error}"))
+                self._rows.append((row, None))
             except (KeyError, TypeError, AttributeError):
-                raise CorpusError(f"{path}, row {number}: not a cut of lhotse; mend the manifest") from None
-            if reason:
-                self.failures.append((name, f"cut {name}: {reason}"))
-            self._rows.append((row, names))
+                self.failures.append((name, f"row {number}: not a cut of lhotse"))
+        if not self._rows:
+            raise CorpusError(f"{path}, {self.failures[0][1]}; mend the manifest")
 
-    @staticmethod
-    def _obstacle(recording, channels):
-        """Why a recording cannot be converted, or None."""
-        sources = recording["sources"]
-        kinds = {source["type"] for source in sources} - {"file"}
-        if kinds:
-            return f"its recording is of type {kinds.pop()}, not in a file; export it with lhotse first"
-        if recording.get("transforms"):
-            return "its recording is transformed as it is loaded; save the audio with lhotse first"
-        if channels != "each" and any(len(source["channels"]) > 1 for source in sources):
-            return "its recording has several channels, which a cut tells apart; take --channels each"
-        return None
+    def _take(self, row, channels):
+        """Takes a row's recordings; returns the names of the files of each. CorpusError tells of an obstacle."""
+        cuts = _parts(row)
+        for cut in cuts:
+            float(cut["start"] + cut["duration"])
+            if reason := _obstacle(cut.get("recording"), channels):
+                raise CorpusError(reason)
+        return [
+            [self.add_file(source["source"], self._folder) for source in cut["recording"]["sources"]] for cut in cuts
+        ]
 
     def row(self, index, facts):
         row, names = self._rows[index]
@@ -66,8 +57,8 @@ class CutCorpus(JsonCorpus):
             return None
         row = copy.deepcopy(row)
         for cut, files in zip(_parts(row), names, strict=True):
-            known = [facts(name) for name in files]
-            if None in known:
+            known = [name and facts(name) for name in files]
+            if not all(known):
                 return None
             if not self._replace(cut, known):
                 self.failures.append((str(row["id"]), f"cut {row['id']}: lies behind the end of its damaged recording"))
@@ -85,10 +76,7 @@ class CutCorpus(JsonCorpus):
         if cut["start"] >= seconds:
             return False
         cut["duration"] = min(cut["duration"], seconds - cut["start"])
-        facts = dict(first)
-        if len(known) > 1:
-            facts |= {name: [result[name] for result in known] for name in ("path", "input_sha256", "output_sha256")}
-        facts["source_recording"] = source
+        facts = joined_facts(known) | {"source_recording": source}
         if "features" in cut:  # of the voice before
             facts["source_features"] = cut.pop("features")
         cut["custom"] = with_facts(cut.get("custom") or {}, facts)
@@ -103,3 +91,17 @@ def _parts(row):
     if row.get("type") == "MixedCut":
         return [track["cut"] for track in row["tracks"] if track["cut"].get("type") != WITHOUT_AUDIO]
     return [] if row.get("type") == WITHOUT_AUDIO else [row]
+
+
+def _obstacle(recording, channels):
+    """Why a recording cannot be converted, or None."""
+    if not recording or not recording["sources"]:
+        return "it has no recording that is in files"
+    kinds = {source["type"] for source in recording["sources"]} - {"file"}
+    if kinds:
+        return f"its recording is of type {kinds.pop()}, not in a file; export it with lhotse first"
+    if recording.get("transforms"):
+        return "its recording is transformed as it is loaded; save the audio with lhotse first"
+    if channels != "each" and any(len(source["channels"]) > 1 for source in recording["sources"]):
+        return "its recording has several channels, which a cut tells apart; take --channels each"
+    return None

@@ -5,45 +5,31 @@
 """A folder tree as a corpus."""
 
 import os
-from pathlib import Path
 
-from audio.folder import SUFFIXES
+from audio.folder import find_audio_files, no_audio_files
 
 from .item import CorpusError, Source, guess_seconds
 from .jsonl import JsonCorpus
 
 
 class FolderCorpus(JsonCorpus):
-    """All audio files under a folder by their suffix, hidden ones and those under `output` left out.
+    """The audio files of a folder (audio/folder.py), but for those under `output`.
 
-    Folders that cannot be read are failures; `kept` are names of earlier results, whose sources may be gone.
+    Folders that cannot be read are failures. `files` are the paths of the audio, `tables` those of Parquet files.
+    `kept` are names of earlier results, whose sources may be gone.
     """
 
     def __init__(self, path, output, kept=()):
         super().__init__()
-        names = set()
-        output = os.path.realpath(output)
-
-        def cannot_read(error):
-            name = os.path.relpath(error.filename, path)
-            self.failures.append((name, f"{name}: cannot be read ({error.strerror})"))
-
-        for folder, folders, files in os.walk(path, onerror=cannot_read):
-            visible = (name for name in folders if not name.startswith("."))
-            folders[:] = [name for name in visible if os.path.realpath(os.path.join(folder, name)) != output]
-            for file in files:
-                if file.startswith(".") or not os.path.isfile(os.path.join(folder, file)):
-                    continue
-                if Path(file).suffix.lower() in SUFFIXES:
-                    names.add(os.path.relpath(os.path.join(folder, file), path))
-                else:
-                    self.left_out += 1
-        self.failures.sort()
+        self.files, self.left_out, unreadable = find_audio_files(path, output)
+        names = {os.path.relpath(file, path) for file in self.files}
+        self.tables = [file for file, _ in self.left_out if file.suffix == ".parquet" and file.is_file()]
+        if not names and not unreadable and not kept and not self.tables:
+            raise CorpusError(no_audio_files(path, self.left_out))
+        self.failures = [(name := os.path.relpath(folder, path), f"{name}: {why}") for folder, why in unreadable]
         for name in sorted(names | set(kept)):
             file = os.path.abspath(os.path.join(path, name))
             self.sources.append(Source(name, file, name, guess_seconds(file)))
-        if not self.sources and not self.failures:
-            raise CorpusError(f"{path}: no audio files in this folder")
 
     def row(self, index, facts):
         known = facts(self.sources[index].name)

@@ -8,6 +8,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from demo.names import result_names
 from reference.errors import LLVCError
@@ -32,7 +33,7 @@ class Source:
     path: str  # of the file, or of the table
     wanted: str
     seconds: float
-    row: tuple[int, int] | None = None  # row group of the table, and row in it
+    row: tuple[str, int, int] | None = None  # column of the table, row group, and row in it
 
     @property
     def id(self):
@@ -60,6 +61,25 @@ def guess_seconds(path):
     return size / (LOSSLESS_BYTES_PER_S if Path(path).suffix.lower() in LOSSLESS else OTHER_BYTES_PER_S)
 
 
+def find_file(given, folder):
+    """The absolute path of what a manifest in `folder` calls a file; CorpusError if that is an address.
+
+    A relative name counts from the manifest or, if nothing is there, from the working directory; "~" is the home.
+    """
+    if given.startswith("file://"):
+        host, _, path = given.removeprefix("file://").partition("/")
+        if host not in ("", "localhost"):
+            raise CorpusError(f"{given}: is on the host {host}; only files of this machine are opened")
+        return os.path.abspath("/" + unquote(path))
+    home = os.path.expanduser(given)
+    for path in (os.path.join(folder, given), home):
+        if os.path.exists(path):
+            return os.path.abspath(path)
+    if "://" in given:
+        raise CorpusError(f"{given}: is an address; download it and name the file, only files are opened")
+    return os.path.abspath(os.path.join(folder, home))
+
+
 def relative_name(path, folder):
     """Where the result of a file belongs: as in the folder or, if it is not in there, by its absolute path."""
     path = os.path.normpath(os.path.join(folder, path))
@@ -81,3 +101,22 @@ def plan_items(sources, suffix=None):
     wanted = {source.name: PurePosixPath(inside_name(source.wanted) or source.id) for source in sources}
     outputs = result_names(wanted, lambda path: suffix or (".flac" if path.suffix.lower() == ".flac" else ".wav"))
     return [Item(source, str(outputs[source.name])) for source in sources]
+
+
+def with_facts(row, facts):
+    """A row and facts about it; a field of the row that has a fact's name goes on as source_NAME."""
+    row = dict(row)
+    for name, value in facts.items():
+        if name in row:
+            kept = f"source_{name}"
+            while kept in row or kept in facts:
+                kept = f"source_{kept}"
+            row[kept] = row[name]
+        row[name] = value
+    return row
+
+
+def joined_facts(known):
+    """The facts of several files as those of one recording: theirs where they differ, in a list."""
+    lists = ("path", "input_sha256", "output_sha256") if len(known) > 1 else ()
+    return known[0] | {name: [facts[name] for facts in known] for name in lists}

@@ -11,31 +11,40 @@ import zlib
 
 from audio.files import replacing
 
-from .item import CorpusError, Source, guess_seconds, relative_name
+from .item import CorpusError, Source, find_file, guess_seconds, relative_name
 
 
 class Corpus:
-    """What lists audio. `sources` are the audio, each once; `failures` [(name, reason)] what cannot even be listed."""
+    """What lists audio. `sources` are the audio, each once.
+
+    `failures` [(name, reason)] are what cannot even be listed, `left_out` [(path, reason)] what is no audio.
+    """
 
     takes_shards = True  # rows can have their audio in a Parquet shard
 
     def __init__(self):
-        self.sources, self.failures, self.left_out = [], [], 0
-        self._known = {}
+        self.sources, self.failures, self.left_out = [], [], []
+        self._known, self._given = {}, set()
 
-    def add_file(self, name, folder, seconds=None):
+    def add_file(self, given, folder, in_tar=False):
         """Takes a file that a manifest in `folder` names into the sources; returns the name of the source.
 
-        A relative name counts from the manifest or, if nothing is there, from the working directory.
+        That is the name that was given to it first. None, and a failure, for what is no file (see find_file), or only
+        in a tar file.
         """
-        path = os.path.normpath(os.path.join(folder, name))
-        if not os.path.exists(path) and os.path.exists(name):
-            path = os.path.abspath(name)
+        try:
+            path = find_file(given, folder)
+            if in_tar and not os.path.exists(path):
+                raise CorpusError(f"{given}: is in a tar file, which is not opened; unpack it beside the manifest")
+        except CorpusError as error:
+            self.failures.append((given, str(error)))
+            return None
         if path not in self._known:
-            seconds = guess_seconds(path) if seconds is None else seconds
-            self._known[path] = Source(path, path, relative_name(path, folder), seconds)
+            name = path if given in self._given else given  # a file of that name in another folder
+            self._given.add(name)
+            self._known[path] = Source(name, path, relative_name(path, folder), guess_seconds(path))
             self.sources.append(self._known[path])
-        return path
+        return self._known[path].name
 
 
 class JsonCorpus(Corpus):
@@ -67,19 +76,6 @@ class JsonCorpus(Corpus):
                 return
             with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
                 packed.writelines(line.encode() for line in lines)
-
-
-def with_facts(row, facts):
-    """A row and facts about it; a field of the row that has a fact's name goes on as source_NAME."""
-    row = dict(row)
-    for name, value in facts.items():
-        if name in row:
-            kept = f"source_{name}"
-            while kept in row or kept in facts:
-                kept = f"source_{kept}"
-            row[kept] = row[name]
-        row[name] = value
-    return row
 
 
 def read_json_lines(path):

@@ -52,6 +52,10 @@ class State:
         self.audio = self.folder / "audio"
         self._made = {}
 
+    def is_there(self):
+        """Whether an earlier run has made the output folder its own."""
+        return (self.folder / "corpus.json").exists()
+
     @contextmanager
     def locked(self, corpus):
         """Claims the folder for this run of a corpus (a name), and clears away what dead runs left half done.

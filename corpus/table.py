@@ -9,85 +9,98 @@ from collections import Counter
 from pathlib import Path
 
 import pyarrow
-from pyarrow import parquet
+from pyarrow import parquet, types
 
 from .arrow import column, names_of, with_audio, write_table
-from .item import LOSSLESS_BYTES_PER_S, CorpusError, Source
-from .jsonl import Corpus, with_facts
+from .item import LOSSLESS_BYTES_PER_S, CorpusError, Source, with_facts
+from .jsonl import Corpus
+
+NUMBER = "\0row"  # a column for as long as the table is in memory: a table without columns would forget its rows
 
 
 class TableCorpus(Corpus):
-    """The rows of Parquet files, whose `audio` holds bytes, a path, or both: {"bytes", "path"}.
+    """The rows of Parquet files whose audio is in a column `audio`: bytes, a path, {"bytes", "path"}, or decoded.
 
-    `output` is the folder of the results, by whose name, as it was given, the output table finds them.
+    Decoded audio is {"array", "sampling_rate"}, the array [n] or [C][n]. `audio` may be the column's name instead. The
+    output's is always called so. `output` is the folder of the results, by whose name, as it was given, the output
+    table finds them.
     """
 
     manifest = "manifest.parquet"
 
-    def __init__(self, path, files, output):
+    def __init__(self, path, files, output, audio="audio"):
         super().__init__()
-        self._output = Path(output)
-        self._names, tables = [], []
+        self.audio, self._output = audio, Path(output)
+        rows, tables = [], []
         for file in files:
             try:
                 opened = parquet.ParquetFile(file)
-                schema = opened.schema_arrow
-                if "audio" not in schema.names:
-                    raise CorpusError(f"{file}: has no column audio; it has {', '.join(schema.names)}")
-                self._list(opened, file)
-                tables.append(opened.read(columns=[name for name in schema.names if name != "audio"]))
+                names = opened.schema_arrow.names
+                if audio not in names:
+                    has = ", ".join(names)
+                    raise CorpusError(f"{file}: has no column {audio}; it has {has}; name one with --column")
+                rows += self._list(opened, file)
+                table = opened.read(columns=[name for name in names if name != audio])
+                tables.append(table.append_column(NUMBER, pyarrow.array(range(len(table)), pyarrow.int64())))
             except (pyarrow.ArrowException, OSError) as error:
                 raise CorpusError(f"{file}: cannot be read as Parquet ({_first_line(error)})") from None
         try:
             self._table = pyarrow.concat_tables(tables, promote_options="default")
         except pyarrow.ArrowException:
             raise CorpusError(f"{path}: its files have columns of different types; convert them one by one") from None
-        if not self._names:
+        if not rows:
             raise CorpusError(f"{path}: holds no rows")
-        self._name_rows()
+        self._names = self._name_rows(rows)
 
     def _list(self, opened, file):
-        """Lists a file's rows: (file, row group, row, its path or None, whether it is a file of its own, bytes)."""
-        kind = opened.schema_arrow.field("audio").type
-        folder, metadata = os.path.dirname(os.path.abspath(file)), opened.metadata
-        is_text = pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)
-        fields = [kind.field(i).name for i in range(kind.num_fields)] if pyarrow.types.is_struct(kind) else []
-        if not (is_text or pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind) or fields):
-            raise CorpusError(f"{file}: its column audio holds {kind}, not bytes, paths or both")
+        """A file's rows: [(file, Source.row, path that the row names or None, whether there is only that, bytes)]."""
+        audio, kind = self.audio, opened.schema_arrow.field(self.audio).type
+        fields = {field.name: field.type for field in kind} if types.is_struct(kind) else {}
+        is_text, is_decoded = _is_text(kind), {"array", "sampling_rate"} <= fields.keys()
+        has_path = is_text or "path" in fields and _is_text(fields["path"])
+        if not (has_path or is_decoded or _is_bytes(kind) or "bytes" in fields and _is_bytes(fields["bytes"])):
+            what = "not bytes, paths or both, nor decoded audio"
+            raise CorpusError(f"{file}: its column {audio} holds {kind}, {what}")
+        place, rows = os.path.abspath(file), []
         for group in range(opened.num_row_groups):
-            part = metadata.row_group(group)
-            columns = {part.column(i).path_in_schema: part.column(i) for i in range(part.num_columns)}
+            part = opened.metadata.row_group(group)
             paths = [None] * part.num_rows
-            if is_text or "path" in fields:
-                column = opened.read_row_group(group, columns=["audio" if is_text else "audio.path"]).column(0)
-                paths = [value if is_text else value and value["path"] for value in column.to_pylist()]
-            data = columns.get("audio" if not fields else "audio.bytes")
-            empty = (
-                is_text or data is None or data.statistics is not None and (data.statistics.null_count == part.num_rows)
-            )
-            size = 0 if empty else data.total_uncompressed_size / max(part.num_rows, 1)
-            for row, name in enumerate(paths):
-                self._names.append((folder, os.path.abspath(file), (group, row), name, empty, size))
+            if has_path:
+                read = opened.read_row_group(group, columns=[audio if is_text else f"{audio}.path"]).column(0)
+                paths = [value if is_text else value and value["path"] for value in read.to_pylist()]
+            leaves = {part.column(i).path_in_schema: part.column(i) for i in range(part.num_columns)}
+            data = None if is_text else leaves.get(f"{audio}.bytes" if fields else audio)
+            empty = data is None or data.statistics is not None and data.statistics.null_count == part.num_rows
+            empty &= not is_decoded
+            sizes = [
+                leaf.total_uncompressed_size for name, leaf in leaves.items() if f"{name}.".startswith(f"{audio}.")
+            ]
+            size = sum(sizes) / max(part.num_rows, 1)
+            rows += [(place, (audio, group, row), name, empty, size) for row, name in enumerate(paths)]
+        return rows
 
-    def _name_rows(self):
-        """Makes a source of each row, or of each file that rows name."""
-        counts = Counter(name for *_, name, empty, _ in self._names if not empty)
-        rows, self._names = self._names, []
-        for number, (folder, file, place, name, empty, size) in enumerate(rows):
+    def _name_rows(self, rows):
+        """Makes a source of each row, or of each file that rows name; returns their names, None for what is no file."""
+        files = {name for _, _, name, empty, _ in rows if empty and name}
+        counts = Counter(name for _, _, name, empty, _ in rows if not empty)
+        names = []
+        for number, (file, place, name, empty, size) in enumerate(rows):
             if empty and name:
-                self._names.append(self.add_file(name, folder))
+                names.append(self.add_file(name, os.path.dirname(file)))
                 continue
-            called = name if name and counts[name] == 1 else f"{name or ''}#{number}"
-            source = Source(called, file, name or f"{number:09d}", size / LOSSLESS_BYTES_PER_S, place)
-            self.sources.append(source)
-            self._names.append(called)
+            called = name if name and counts[name] == 1 and name not in files else f"{name or ''}#{number}"
+            while called != name and (called in counts or called in files):
+                called += "#"
+            self.sources.append(Source(called, file, name or f"{number:09d}", size / LOSSLESS_BYTES_PER_S, place))
+            names.append(called)
+        return names
 
     def table(self, facts):
         """(the rows of the output without audio, their facts)."""
-        known = [facts(name) for name in self._names]
+        known = [name and facts(name) for name in self._names]
         table = self._table.filter(pyarrow.array([fact is not None for fact in known]))
         known = [fact for fact in known if fact is not None]
-        columns = {name: table.column(name) for name in table.column_names}
+        columns = {name: table.column(name) for name in table.column_names if name != NUMBER}
         columns = with_facts(columns, {name: column(known, name) for name in names_of(known)})
         return pyarrow.table(columns, metadata=self._table.schema.metadata), known
 
@@ -95,6 +108,24 @@ class TableCorpus(Corpus):
         table, known = self.table(facts)
         audio = [{"bytes": None, "path": str(self._output / fact["path"])} for fact in known]
         write_table(path, with_audio(table, audio, known[0]["sample_rate"] if known else None))
+
+
+def has_column(file, name):
+    """Whether a file is a Parquet table with a column of this name."""
+    try:
+        return name in parquet.read_schema(file).names
+    except (pyarrow.ArrowException, OSError):
+        return False
+
+
+def _is_text(kind):
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+
+
+def _is_bytes(kind):
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
 
 
 def _first_line(error):

@@ -10,19 +10,23 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support.golden import small_voice
 
-pytest.importorskip("ray", reason="run: make corpus", exc_type=ImportError)
-
-from support.golden import small_voice  # noqa: E402
-
-from corpus.__main__ import main  # noqa: E402
-from corpus.converter import CorpusConverter  # noqa: E402
+from corpus.__main__ import main
+from corpus.converter import CorpusConverter
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def installed():
+    """What the program needs; imported when a test runs, since that takes a while."""
+    for name in ("ray", "pyarrow"):
+        pytest.importorskip(name, reason="run: make corpus", exc_type=ImportError)
+
+
 @pytest.fixture(scope="session")
-def cluster():
+def cluster(installed):
     """ray.cluster_utils.Cluster, joined by this process: two nodes of one CPU each."""
     from ray.cluster_utils import Cluster
 

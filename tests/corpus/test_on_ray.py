@@ -14,10 +14,8 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from support import corpus as support
 from support.corpus import ROOT, contents, json_lines, leftovers, record
 
-import corpus.pipeline
 from corpus.__main__ import main
 from demo import cli
 from demo.backend import available_cores
@@ -59,6 +57,18 @@ def test_the_samples_are_those_of_the_demo(undisturbed, recordings, voice, tmp_p
     assert not leftovers(undisturbed)
 
 
+@pytest.fixture
+def misbehave(workers_path, monkeypatch):
+    """misbehave(name): the actors are of this class of support.corpus_workers."""
+
+    def choose(name):
+        from support import corpus_workers
+
+        monkeypatch.setattr("corpus.pipeline.RayConverter", getattr(corpus_workers, name))
+
+    return choose
+
+
 def while_running(output, action, results=3):
     """Does something as soon as so many results are there; returns its thread."""
 
@@ -86,16 +96,16 @@ def workers():
     return found
 
 
-def test_actors_that_die_before_they_begin(cluster, recordings, voice, tmp_path, monkeypatch, capsys, workers_path):
-    monkeypatch.setattr(corpus.pipeline, "RayConverter", support.StillbornConverter)
-    monkeypatch.setattr(corpus.pipeline, "MOST_LOSSES", 1)
+def test_actors_that_die_before_they_begin(cluster, recordings, voice, tmp_path, monkeypatch, capsys, misbehave):
+    misbehave("StillbornConverter")
+    monkeypatch.setattr("corpus.pipeline.MOST_LOSSES", 1)
     assert main([*voice, "-i", str(recordings), "-o", str(tmp_path), "--actors", "1"]) == 1
     error = capsys.readouterr().err
     assert "actors die before they begin with a file" in error and error.count("\n") == 1
 
 
-def test_a_killed_actor(cluster, undisturbed, recordings, voice, tmp_path, monkeypatch, workers_path):
-    monkeypatch.setattr(corpus.pipeline, "RayConverter", support.SlowConverter)
+def test_a_killed_actor(cluster, undisturbed, recordings, voice, tmp_path, misbehave):
+    misbehave("SlowConverter")
     killed = []
 
     def kill():
@@ -111,7 +121,7 @@ def test_a_killed_actor(cluster, undisturbed, recordings, voice, tmp_path, monke
 def test_a_killed_driver(cluster, undisturbed, recordings, voice, tmp_path, workers_path):
     options = [*voice, "-i", str(recordings), "-o", str(tmp_path)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "support.corpus", *options, "--address", cluster.address],
+        [sys.executable, "-m", "support.corpus_workers", *options, "--address", cluster.address],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), workers_path))},
         stdout=subprocess.DEVNULL,
@@ -129,10 +139,10 @@ def test_a_killed_driver(cluster, undisturbed, recordings, voice, tmp_path, work
     assert len(kept) >= len(there) - 2  # all but those that were there and not yet recorded
 
 
-def test_a_file_that_kills_its_worker_twice(cluster, voice, tmp_path, monkeypatch, workers_path):
+def test_a_file_that_kills_its_worker_twice(cluster, voice, tmp_path, misbehave):
     for i in range(6):
         record(tmp_path / "in" / f"{i}{' poison' if i == 2 else ''}.wav", seed=i)
-    monkeypatch.setattr(corpus.pipeline, "RayConverter", support.FragileConverter)
+    misbehave("FragileConverter")
     options = [*voice, "-i", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--actors", "1", "--streams", "3"]
     for _ in range(2):  # the second run knows
         assert main(options) == 1
@@ -141,9 +151,9 @@ def test_a_file_that_kills_its_worker_twice(cluster, voice, tmp_path, monkeypatc
         assert len(json_lines(tmp_path / "out" / "manifest.jsonl")) == 5
 
 
-def test_a_killed_node(cluster, undisturbed, recordings, voice, tmp_path, monkeypatch, workers_path):
+def test_a_killed_node(cluster, undisturbed, recordings, voice, tmp_path, misbehave):
     """Last in this file: takes a node of the cluster."""
-    monkeypatch.setattr(corpus.pipeline, "RayConverter", support.SlowConverter)
+    misbehave("SlowConverter")
     thread = while_running(tmp_path, lambda: cluster.remove_node(cluster.second, allow_graceful=False))
     assert main([*voice, "-i", str(recordings), "-o", str(tmp_path)]) == 1
     thread.join()
@@ -153,8 +163,10 @@ def test_a_killed_node(cluster, undisturbed, recordings, voice, tmp_path, monkey
 
 def test_on_this_machine_alone(voice, tmp_path, recordings, undisturbed):
     """Without a cluster, as people type it: interrupted, then run again; nothing but its own lines is printed."""
-    command = [sys.executable, "-m", "corpus", *voice, "-i", str(recordings), "-o", str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    output, temporary = tmp_path / "out", tmp_path / ("x" * 100)  # too long for sockets
+    temporary.mkdir()
+    command = [sys.executable, "-m", "corpus", *voice, "-i", str(recordings), "-o", str(output)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)}
     environment.pop("RAY_ADDRESS", None)
     process = subprocess.Popen(
         command,
@@ -167,12 +179,12 @@ def test_on_this_machine_alone(voice, tmp_path, recordings, undisturbed):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a runner in the background ignores it
     )
     # As a terminal does: to the program and to what it has started.
-    thread = while_running(tmp_path, lambda: os.killpg(process.pid, signal.SIGINT), results=1)
+    thread = while_running(output, lambda: os.killpg(process.pid, signal.SIGINT), results=1)
     _, errors = process.communicate(timeout=300)
     thread.join()
     assert process.returncode == 130 and errors == "interrupted; the same command goes on from there\n"
     process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert process.returncode == 1
-    assert process.stderr.splitlines() == [f"error: {row['reason']}" for row in json_lines(tmp_path / "failed.jsonl")]
+    assert process.stderr.splitlines() == [f"error: {row['reason']}" for row in json_lines(output / "failed.jsonl")]
     assert process.stdout.splitlines()[0] == f"{FILES + 2} files on {available_cores()} actors, backend cpu"
-    assert contents(tmp_path) == contents(undisturbed)
+    assert contents(output) == contents(undisturbed)

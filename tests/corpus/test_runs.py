@@ -26,6 +26,7 @@ from support.fake_engine import FakeEngine
 import corpus.job
 from audio.reading import AudioReader, Block
 from corpus.__main__ import main
+from corpus.cluster import LONGEST_SOCKET, SOCKET_BYTES, start, temporary_folder
 from corpus.converter import CorpusConverter, Settings, claimed_card
 from corpus.folder import FolderCorpus
 from corpus.item import CorpusError, Source, inside_name, plan_items
@@ -347,7 +348,6 @@ def test_a_long_file_in_bounded_memory(tmp_path, monkeypatch):
 
 def test_every_worker_claims_a_card_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr("corpus.converter.DEVICES", tmp_path)
-    monkeypatch.setattr("corpus.converter.tempfile.gettempdir", lambda: str(tmp_path))
     monkeypatch.setenv("TT_VISIBLE_DEVICES", "unset")
     with claimed_card():
         assert os.environ["TT_VISIBLE_DEVICES"] == "unset"  # there is one at most
@@ -369,3 +369,24 @@ def test_a_cluster_that_is_not_there_is_told_at_once(made, voice, capsys, addres
     assert main([*voice, *map(str, made), "--address", address]) == 1
     error = capsys.readouterr().err
     assert address in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("length", [20, 150])
+def test_ray_has_a_folder_whose_sockets_have_names_of_a_length_that_is_allowed(monkeypatch, length):
+    with tempfile.TemporaryDirectory(dir="/tmp") as base:
+        folder = Path(base, "x" * (length - len(base) - 1))
+        folder.mkdir()
+        monkeypatch.setattr("tempfile.tempdir", str(folder))
+        with temporary_folder() as name:
+            assert len(os.path.join(name, LONGEST_SOCKET)) <= SOCKET_BYTES
+            assert Path(name).parent == (folder if length == 20 else Path("/tmp"))
+            assert os.stat(name).st_mode & 0o77 == 0  # nobody else's
+        assert not os.path.exists(name)
+
+
+@pytest.mark.parametrize("actors, cores, cpus", [(None, 3, 3), (2, 3, 3), (4, 1, 4)])
+def test_ray_of_this_machine_has_as_many_cpus_as_may_be_used(monkeypatch, actors, cores, cpus):
+    monkeypatch.setattr("corpus.cluster.available_cores", lambda: cores)
+    options = {}
+    start(SimpleNamespace(init=options.update), None, actors, "/tmp/folder")
+    assert options["num_cpus"] == cpus and options["_temp_dir"] == "/tmp/folder"
