@@ -11,7 +11,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 purpose="${1:-demo}"
-# Nothing here uses CUDA, whose libraries PyPI's PyTorch brings along: its builds without are here.
+# Nothing here uses CUDA, whose libraries PyPI's PyTorch brings along: its builds without are here,
+# where pip's settings name no index of their own.
 torch_index="${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}"
 
 fits() {
@@ -67,7 +68,9 @@ install() {
 index=
 # Where there is one with CUDA, torchaudio, which is added for training and the tests, is to be PyPI's too.
 if ! .venv/bin/python -c 'import torch; raise SystemExit(torch.version.cuda is None)' 2>/dev/null; then
-    if answers "$torch_index/torch/"; then
+    if .venv/bin/python -m pip config list | grep -q -E '\.(index-url|no-index)='; then
+        which="PyTorch from where pip's settings say"
+    elif answers "$torch_index/torch/"; then
         index="--extra-index-url $torch_index"
         which="PyTorch without CUDA from $torch_index, 2.2 GB less than PyPI's"
     else
@@ -81,7 +84,12 @@ for group in $groups; do
     arguments="$arguments --group $group"
 done
 # shellcheck disable=SC2086  # lists of options
-install $index $arguments
+if [ -z "$index" ]; then
+    install $arguments
+elif ! install $index $arguments; then
+    echo "again, with PyTorch from PyPI, a download of 3 GB with its CUDA libraries"
+    install $arguments
+fi
 case "$purpose" in
     evaluation | tests | acceptance) install --no-deps --group evaluation-nodeps ;;
 esac

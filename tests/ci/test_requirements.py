@@ -125,14 +125,16 @@ def test_what_is_missing_is_told_with_its_group(tmp_path, missing, purpose, run,
     assert all(Path(file) == ROOT / "pyproject.toml" and group in read_groups() for _, file, group in asked)
 
 
-# In place of .venv/bin/python: fits, has no torch, asks for addresses, and writes down what pip is to install.
+# In place of .venv/bin/python: fits, has no torch, asks for addresses and for pip's settings, writes down what pip is
+# to install, and fails with an option that FAILS names.
 PYTHON = f"""#!/bin/sh
 case "$*" in
     *version_info*) ;;
     *"import torch"*) exit 1 ;;
-    *urlopen*) exec {sys.executable} "$@" ;;
+    *urlopen* | *"pip config list") exec {sys.executable} "$@" ;;
     *) echo "$@" | sed "s/.*disable-pip-version-check //" >> installed ;;
 esac
+case "$*" in *"${{FAILS:-no such option}}"*) exit 1 ;; esac
 """
 
 
@@ -168,12 +170,15 @@ def setup(tmp_path):
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes((ROOT / name).read_bytes())
 
-    def run(purpose, index):
+    def run(purpose, index, **settings):
         python = tmp_path / ".venv" / "bin" / "python"
         python.parent.mkdir(parents=True, exist_ok=True)
         python.write_text(PYTHON)
         python.chmod(0o755)
-        environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")} | {"TORCH_INDEX": index}
+        environment = {
+            k: v for k, v in os.environ.items() if not k.startswith("PIP_") and not k.lower().endswith("_proxy")
+        }
+        environment |= {"TORCH_INDEX": index, "PIP_CONFIG_FILE": os.devnull} | settings
         process = subprocess.run(
             ["sh", "tools/setup.sh", purpose], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
         )
@@ -201,6 +206,21 @@ def test_setup_takes_pytorch_from_pypi_where_its_own_index_does_not_answer(setup
     process, (_, first) = setup("demo", address)
     assert process.returncode == 0 and first == "-r requirements.txt"
     assert "PyTorch from PyPI, a download of 3 GB" in process.stdout and process.stderr == ""
+
+
+@pytest.mark.parametrize("setting", [{"PIP_INDEX_URL": "http://127.0.0.1:9/simple"}, {"PIP_NO_INDEX": "1"}], ids=str)
+def test_setup_leaves_the_index_to_whoever_named_one(setup, index, setting):
+    process, (_, first) = setup("demo", index, **setting)
+    assert process.returncode == 0 and first == "-r requirements.txt"
+    assert "PyTorch from where pip's settings say" in process.stdout
+
+
+def test_setup_takes_pytorch_from_pypi_where_its_own_index_fails(setup, index):
+    process, (_, first, second) = setup("demo", index, FAILS="--extra-index-url")
+    assert process.returncode == 0 and "--extra-index-url" in first and second == "-r requirements.txt"
+    assert "again, with PyTorch from PyPI, a download of 3 GB" in process.stdout
+    process, _ = setup("live", index, FAILS="requirements.txt")
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize("purpose", ["singing", "tool", "evaluation.*"])
