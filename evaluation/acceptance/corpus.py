@@ -7,6 +7,7 @@
 import os
 import shutil
 import tarfile
+import tempfile
 import urllib.parse
 import zlib
 from pathlib import Path
@@ -67,17 +68,15 @@ def fetch_utterances(root, folder, names):
 
 def _download(root):
     """Downloads test-clean and puts it into `root` when all of it is there. CorpusError."""
-    part = root / ".download"
-    part.mkdir(parents=True, exist_ok=True)
     try:
-        torchaudio.datasets.LIBRISPEECH(str(part), url="test-clean", download=True)
-        (root / LIBRISPEECH).parent.mkdir(exist_ok=True)
-        os.replace(part / LIBRISPEECH, root / LIBRISPEECH)
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as part:
+            torchaudio.datasets.LIBRISPEECH(part, url="test-clean", download=True)
+            (root / LIBRISPEECH).parent.mkdir(exist_ok=True)
+            os.replace(Path(part, LIBRISPEECH), root / LIBRISPEECH)
     except (OSError, RuntimeError, EOFError, tarfile.TarError, zlib.error) as error:  # no connection, a broken archive
         reason = one_line(error)
         raise CorpusError(f"LibriSpeech test-clean cannot be had ({reason}); run this again to retry") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def fetch_target(folder, count=TARGET_UTTERANCES):

@@ -414,3 +414,16 @@ def test_wrong_options(options, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(options)
     assert stopped.value.code == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_download_that_fails_leaves_what_is_there(monkeypatch, tmp_path):
+    (tmp_path / ".download").mkdir()
+    (tmp_path / ".download" / "mine").touch()
+
+    def fail(*_, **__):
+        raise OSError("no connection")
+
+    monkeypatch.setattr(torchaudio.datasets, "LIBRISPEECH", fail)
+    with pytest.raises(corpus.CorpusError, match="cannot be had"):
+        corpus.fetch_utterances(tmp_path, tmp_path / "speech", ["1-2-0003"])
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / ".download", tmp_path / ".download" / "mine"]
