@@ -2,41 +2,20 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Makes the project importable in both its homes, and gives its device tests a device.
+"""Gives the device tests a device, the best there is, and every test the marker of its rung.
 
-The homes are a repository of its own and a folder under models/ of tt-metal, such as models/demos/audio/llvc. The
-project has no pytest configuration file: inside tt-metal, where tt-metal's applies, one would hide tt-metal's own
-conftest.py and its fixtures.
-
-Device tests run on the best there is: a card; else the simulated Wormhole that TT_METAL_SIMULATOR names; else ttnn's
-mock device, where values come from PyTorch (tests/support/golden_ops.py). Inside tt-metal its fixtures decide, but for
-the mock device of tt-metal's CI (TT_METAL_MOCK_CLUSTER_DESC_PATH), which computes nothing by itself.
+That is a card; else the simulated Wormhole that TT_METAL_SIMULATOR names; else ttnn's mock device, where values come
+from PyTorch (tests/support/golden_ops.py). Inside tt-metal its fixtures decide, but for the mock device of its CI
+(TT_METAL_MOCK_CLUSTER_DESC_PATH), which computes nothing by itself.
 """
 
 import os
-import sys
 import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-
-ROOT = Path(__file__).resolve().parent
-for folder in (ROOT / "tests", ROOT):  # tests/ for the helpers in tests/support
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-
-# The network's speed is not the property under test; the same examples every time keep CI reproducible.
-settings.register_profile(
-    "llvc", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
-# A mutant need only be noticed, not explained.
-settings.register_profile("mutants", settings.get_profile("llvc"), phases=(Phase.explicit, Phase.reuse, Phase.generate))
-settings.load_profile("llvc")
-
-from support import mock_device  # noqa: E402
-from support.rung import DESCRIPTION, GIVEN_MOCK, RUNG  # noqa: E402
+from support import mock_device
+from support.rung import DESCRIPTION, GIVEN_MOCK, RUNG
 
 if RUNG == "mock" and not GIVEN_MOCK:
     # Before anything imports ttnn. The folder goes with the process.
@@ -50,6 +29,7 @@ MARKERS = {
     "simulator": "rung 3: a device test, on the simulated Wormhole",
     "card": "rung 4: a device test, on a card",
     "fused": "a device test of the fused kernels",
+    "slow": "takes more than some ten seconds: make quick leaves it out",
     # As in tt-metal's pytest.ini.
     "models_performance_bare_metal": "measures end-to-end speed on a card",
     "models_device_performance_bare_metal": "measures the speed of kernels on a card",

@@ -2,19 +2,28 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""The same files at two depths of a tree that is configured as tt-metal's: imports, fixtures, options, the demo."""
+"""What tools/upstream.py writes, in a tree configured as tt-metal's: imports, fixtures, conventions, the demo."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from support.rung import RUNG
 from support.tt_metal import make_tree
 
+from tools.upstream import EXPERIMENTAL, LARGEST, PLACE
+
 ROOT = Path(__file__).resolve().parents[2]
-PLACES = ("models/demos/llvc", "models/demos/audio/llvc")
+PLACES = (PLACE, EXPERIMENTAL)
+# What the tests may import: Python's own, tt-metal's environment, and what the folder's requirements.txt names.
+ENVIRONMENT = {"numpy", "torch", "torchaudio", "ttnn", "loguru", "pytest", "tracy", "models", "safetensors"}
+REQUIRED = {"soundfile", "onnx", "onnxruntime", "huggingface_hub", "tqdm"}
 OPTIONS = ["--device-id", "0", "--tt-arch", "wormhole_b0", "--input-method", "json"]
 
 # Asks for all that tests may ask of tt-metal.
@@ -34,8 +43,14 @@ def tree(request, tmp_path_factory):
     return root, make_tree(root, request.param)
 
 
+def python_files(folder):
+    return [path for path in folder.rglob("*.py") if "__pycache__" not in path.parts]
+
+
 def run(arguments, cwd, mock=False):
+    """python with these arguments, where packages that tt-metal's environment lacks are not there."""
     environment = {k: v for k, v in os.environ.items() if mock or k != "TT_METAL_MOCK_CLUSTER_DESC_PATH"}
+    environment["PYTHONPATH"] = str(cwd)
     return subprocess.run(
         [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=280
     )
@@ -53,7 +68,7 @@ def test_tests_run_from_the_root(tree):
     assert (root / "generated" / "test_reports" / "most_recent_tests.xml").exists()
 
 
-@pytest.mark.parametrize("tree", PLACES[1:], indirect=True)
+@pytest.mark.parametrize("tree", PLACES[:1], indirect=True)
 @pytest.mark.skipif(RUNG != "mock", reason="needs the mock device, and here tests run on another")
 def test_the_mock_device_of_whoever_starts_them(tree):
     """As in tt-metal's CI: a cluster description in the environment, and the golden functions' values."""
@@ -66,9 +81,71 @@ def test_the_mock_device_of_whoever_starts_them(tree):
     assert "mask and out_conv" in process.stdout and "measured on the mock device" in process.stdout
 
 
-@pytest.mark.parametrize("tree", PLACES[1:], indirect=True)
-def test_demo_runs_in_place(tree):
-    _, llvc = tree
-    process = run(["demo.py", "--backend", "cpu", "-o", "out.wav"], llvc)
+def test_the_demo_runs_in_place(tree, tmp_path):
+    root, llvc = tree
+    module = ".".join(llvc.relative_to(root).parts)
+    soundfile.write(tmp_path / "in.wav", np.full(1000, 0.1), 16000)
+    weights = ROOT / "checkpoints" / "demo_voice.safetensors"
+    options = ["--backend", "torch", "-p", str(weights), "-i", str(tmp_path / "in.wav"), "-o"]
+    process = run(["-m", f"{module}.demo.demo", *options, str(tmp_path / "out.wav"), "-s"], root)
     assert process.returncode == 0, process.stderr
-    assert (llvc / "out.wav").exists()
+    assert "RTF" in process.stdout and soundfile.info(tmp_path / "out.wav").frames == 1000
+
+
+def test_imports_are_as_tt_metal_has_them(tree):
+    """Absolute, from models.…, and of nothing that its environment does not have; no folder of ours in sys.path."""
+    root, llvc = tree
+    package = ".".join(llvc.relative_to(root).parts)
+    allowed = {*sys.stdlib_module_names, *ENVIRONMENT, *REQUIRED}
+    named = (llvc / "requirements.txt").read_text()
+    assert all(re.search(rf"^{name}==", named, re.M) for name in REQUIRED)
+    for path in python_files(llvc):
+        text = path.read_text()
+        assert "sys.path.insert" not in text and "sys.path[" not in text, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}:{node.lineno}"
+            modules = [node.module] if isinstance(node, ast.ImportFrom) else []
+            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for module in modules:
+                assert module.partition(".")[0] in allowed, f"{path}:{node.lineno}: {module}"
+                if module.startswith("models.") and not module.startswith("models.perf."):
+                    assert module == package or module.startswith(f"{package}."), f"{path}:{node.lineno}: {module}"
+
+
+def test_files_are_as_its_hooks_want_them(tree):
+    """Headers, sizes, line ends, the rule against pytest.raises, private names of ttnn with a reason."""
+    _, llvc = tree
+    for path in llvc.rglob("*"):
+        if not path.is_file() or "__pycache__" in path.parts:
+            continue
+        assert path.stat().st_size <= LARGEST, path
+        if path.suffix not in (".py", ".h", ".cpp", ".md", ".txt", ".json"):
+            continue
+        text = path.read_text()
+        assert text.endswith("\n") and not text.endswith("\n\n") and not re.search(r"[ \t]$", text, re.M), path
+        if path.suffix in (".py", ".h", ".cpp"):
+            mark = "#" if path.suffix == ".py" else "//"
+            assert text.startswith(f"{mark} SPDX-FileCopyrightText: © 2026 Tenstorrent USA, Inc.\n"), path
+            assert f"\n{mark} SPDX-License-Identifier: Apache-2.0\n" in text, path
+        for line in text.splitlines() if path.suffix == ".py" else ():
+            assert "pytest.raises" not in line or "allow-pytest.raises" in line, f"{path}: {line}"
+            assert "ttnn._ttnn" not in line or "#" in line, f"{path}: {line}"
+
+
+def test_an_older_copy_is_replaced_and_nothing_else(tmp_path):
+    make_tree(tmp_path, PLACE)
+    (tmp_path / PLACE / "stale.py").write_text("")
+    command = [sys.executable, str(ROOT / "tools" / "upstream.py"), str(tmp_path)]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert process.returncode == 0, process.stderr
+    assert not (tmp_path / PLACE / "stale.py").exists() and "LLVC unit tests" in process.stdout
+    other = tmp_path / EXPERIMENTAL
+    other.mkdir(parents=True)
+    (other / "mine.py").write_text("")
+    process = subprocess.run([*command, "--experimental"], capture_output=True, text=True, timeout=120)
+    assert process.returncode == 1 and process.stderr.count("\n") == 1 and "no copy of this project" in process.stderr
+    assert [path.name for path in other.iterdir()] == ["mine.py"]
+    command[-1] = str(tmp_path / "elsewhere")
+    process = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert process.returncode == 1 and "no checkout of tt-metal" in process.stderr

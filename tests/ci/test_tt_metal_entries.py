@@ -26,7 +26,6 @@ REQUIRED = {"name", "cmd", "skus", "owner_id", "team", "budget_type"}
 REGISTRIES = {  # file: its other keys, its budget, whether SKUs have tiers
     "models_unit_tests.yaml": ({"model"}, "unit", True),
     "models_e2e_tests.yaml": ({"model"}, "e2e", True),
-    "models_device_perf_tests.yaml": ({"model"}, "device_perf", False),
     "models_mock_device_tests.yaml": ({"id", "arch"}, "unit", False),
 }
 SKUS = {"wh_n150", "wh_n300", "wh_n150_civ2", "wh_n300_civ2", "cpu_medium"}

@@ -4,8 +4,9 @@
 
 """The published network's outputs, and the rule that its weights followed.
 
-tests/golden/NAME.npz holds inputs, activations and outputs of the published network (float32, CPU, eval mode) for
-the configuration in `params`. Weights are not stored: weight_by_rule makes them from names and shapes.
+tests/golden/NAME.npz, or NAME.0.npz, NAME.1.npz, ... where one file would be large, hold inputs, activations and
+outputs of the published network (float32, CPU, eval mode) for the configuration in `params`. `x:0`, `x:1`, ... are rows
+of an array x. Weights are not stored: weight_by_rule makes them from names and shapes.
 """
 
 import json
@@ -56,10 +57,21 @@ def fill_by_rule(model):
     return model
 
 
+def load_arrays(name):
+    """All arrays of one configuration."""
+    stored = {}
+    for path in sorted(FOLDER.glob(f"{name}.*npz"), key=lambda path: (len(path.name), path.name)):
+        with np.load(path) as file:
+            stored |= dict(file)
+    rows = {}
+    for key, value in stored.items():
+        rows.setdefault(key.partition(":")[0], []).append(value)
+    return {key: values[0] if key in stored else np.concatenate(values) for key, values in rows.items()}
+
+
 def load_golden(name):
     """The golden vectors of one configuration, and the network they belong to."""
-    with np.load(FOLDER / f"{name}.npz") as file:
-        arrays = dict(file)
+    arrays = load_arrays(name)
     params = json.loads(str(arrays.pop("params")))
     return Golden(params, fill_by_rule(LLVC(**params)), arrays)
 
@@ -69,8 +81,7 @@ golden = cache(load_golden)  # for those who change nothing of it
 
 def load_params(name):
     """The model_params of one configuration."""
-    with np.load(FOLDER / f"{name}.npz") as file:
-        return json.loads(str(file["params"]))
+    return json.loads(str(load_arrays(name)["params"]))
 
 
 def small_voice(folder):

@@ -4,13 +4,7 @@
 
 """A tree that imitates tt-metal's: its pytest settings, options and fixtures, with words in place of devices."""
 
-import shutil
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
-
-# What lies in the project's folder and is no part of it.
-NOT_COPIED = {".git", ".venv", ".hypothesis", "llvc_models", "generated", "evaluated"}
+from tools.upstream import write
 
 PYTEST_INI = """
 [pytest]
@@ -69,18 +63,11 @@ def mesh_device(device_params):
 
 
 def make_tree(root, place):
-    """Copies the project to `place` under `root`, an empty folder; returns the copy."""
-    llvc = root / place
-    anywhere = shutil.ignore_patterns("__pycache__", ".*_cache")
-
-    def left_out(folder, names):
-        return anywhere(folder, names) | (NOT_COPIED & set(names) if Path(folder) == ROOT else set())
-
-    shutil.copytree(ROOT, llvc, ignore=left_out)
+    """Writes what goes into tt-metal to `place` under `root`, an empty folder; returns its folder."""
     scripts = root / "tests" / "scripts"
     scripts.mkdir(parents=True)
     (scripts / "common.py").write_text("anything = None\n")
     (root / "tt_metal").mkdir()
     (root / "conftest.py").write_text(CONFTEST)
     (root / "pytest.ini").write_text(PYTEST_INI)
-    return llvc
+    return write(root, place)[0]

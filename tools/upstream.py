@@ -1,0 +1,187 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""Writes the part of the project that goes into tt-metal: python tools/upstream.py TT_METAL [--experimental]
+
+The network, its engines and streams, a demo that reads and writes by soundfile, and the tests of these; imports as
+tt-metal's own models have them, under models/demos/audio/llvc, or under models/experimental/llvc, where new models
+start. Everything else stays here. Then it prints what goes into tt-metal's registries (ci/tt-metal/README.md says how).
+"""
+
+import argparse
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+REGISTRIES = ROOT / "ci" / "tt-metal"
+OWN = REGISTRIES / "files"  # what is other upstream than here
+
+PLACE, EXPERIMENTAL = "models/demos/audio/llvc", "models/experimental/llvc"
+PACKAGES = ("reference", "streaming", "tt", "experiments")
+FILES = ("ttnn_llvc.py", "conftest.py", "tests/conftest.py", "requirements.txt")
+DEMO = ("__init__.py", "backend.py", "convert.py", "program.py")
+TESTS = ("reference", "streaming", "pcc", "perf", "support", "golden")
+# Tests of what stays here though they import none of it.
+STAYS = (
+    "tests/reference/test_rung3.py",
+    "tests/perf/test_cost_model.py",
+    "tests/support/tt_metal.py",
+    "tests/support/properties.py",
+    "tests/support/configurations.py",
+)
+# What only property tests need: tt-metal's environment has no hypothesis.
+OF_PROPERTIES = ("hypothesis", "support.configurations")
+HEADER = "# SPDX-FileCopyrightText: © 2026 Tenstorrent USA, Inc.\n\n# SPDX-License-Identifier: Apache-2.0\n"
+OUR_HEADER = re.compile(r"# SPDX-FileCopyrightText: .*\n#\n# SPDX-License-Identifier: Apache-2.0\n")
+OUR_CPP_HEADER = re.compile(r"// SPDX-FileCopyrightText: .*\n")
+RAISES = re.compile(r"^(?!.*allow-pytest)(.*\bpytest\.raises\(.*)$", re.MULTILINE)
+LARGEST = 500 * 1024  # bytes of a file, of tt-metal's check-large-files
+
+TOPS = {**dict.fromkeys(("reference", "streaming", "tt", "demo", "ttnn_llvc"), ""), "support": "tests."}
+# Not in tt-metal's environment, or not in the part that goes.
+MISSING = {"audio", "live", "corpus", "evaluation", "tools", "hypothesis"}
+
+
+def imported(source):
+    """Names of the modules that a file imports, wherever it does: `import a.b`, `from a import b` as a and a.b."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def without_properties(source):
+    """A test file without its property tests, which draw their cases by hypothesis, and what they import."""
+    lines = source.splitlines(keepends=True)
+    for node in reversed(ast.parse(source).body):
+        decorators = getattr(node, "decorator_list", [])
+        drawn = any(isinstance(d, ast.Call) and getattr(d.func, "id", "") == "given" for d in decorators)
+        if drawn or isinstance(node, ast.ImportFrom) and node.module in OF_PROPERTIES:
+            first = min([node.lineno, *(d.lineno for d in decorators)])
+            del lines[first - 1 : node.end_lineno]
+    return "".join(lines)
+
+
+def chosen():
+    """({path in the folder there: the text of a Python test, else the file here} of all that goes, tests that stay)."""
+    files = {str(path.relative_to(OWN)): path for path in OWN.rglob("*") if path.suffix in (".py", ".md")}
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    tracked = listed.splitlines()
+    wanted = {*FILES, *(f"demo/{name}" for name in DEMO)}
+    files |= {name: ROOT / name for name in tracked if name in wanted or name.split("/")[0] in PACKAGES}
+    tests = [name for name in tracked if re.match(rf"tests/({'|'.join(TESTS)})/", name)]
+    sources = {name: without_properties((ROOT / name).read_text()) for name in tests if name.endswith(".py")}
+    stays = set(STAYS)
+    while more := {name for name, source in sources.items() if name not in stays and _needs_more(source, stays)}:
+        stays |= more  # and then what imports these
+    return files | {name: sources.get(name, ROOT / name) for name in tests if name not in stays}, sorted(stays)
+
+
+def _needs_more(source, stays):
+    """Whether a test imports what does not go."""
+    gone = {name.removeprefix("tests/").removesuffix(".py").replace("/", ".") for name in stays}
+    for module in imported(source):
+        top, _, name = module.partition(".")
+        if top in MISSING or module in gone or top == "demo" and name and f"{name.split('.')[0]}.py" not in DEMO:
+            return True
+    return False
+
+
+def moved(source, package):
+    """A Python file with absolute imports from the package (models.demos.audio.llvc) and tt-metal's conventions."""
+    prefix = f"{package}."
+
+    def there(module):
+        top = module.partition(".")[0]
+        return f"{prefix}{TOPS[top]}{module}" if top in TOPS else module
+
+    lines = source.splitlines(keepends=True)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            old, new = f"from {node.module} import", f"from {there(node.module)} import"
+            lines[node.lineno - 1] = lines[node.lineno - 1].replace(old, new, 1)
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.partition(".")[0] in TOPS:
+                    raise SystemExit(f"error: import {alias.name}: write from ... import, which can be moved")
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "setattr" and node.args:
+            target = node.args[0]  # monkeypatch.setattr("streaming.engine.MAX_SAMPLE", ...)
+            if isinstance(target, ast.Constant) and isinstance(target.value, str):
+                line = lines[target.lineno - 1]
+                lines[target.lineno - 1] = line.replace(f'"{target.value}"', f'"{there(target.value)}"', 1)
+    text = OUR_HEADER.sub(HEADER, "".join(lines), count=1)
+    return RAISES.sub(r"\1  # allow-pytest.raises: these tests run outside of tt-metal too", text)
+
+
+def absolute(source, folder, package):
+    """A Python file in `folder` of the project ("tt/fused") with its relative imports made absolute."""
+    lines = source.splitlines(keepends=True)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            parts = [part for part in folder.split("/") if part]
+            parent = parts[: len(parts) - (node.level - 1)]
+            module = ".".join([package, *parent, *filter(None, [node.module])])
+            old = f"from {'.' * node.level}{node.module or ''} import"
+            lines[node.lineno - 1] = lines[node.lineno - 1].replace(old, f"from {module} import", 1)
+    return "".join(lines)
+
+
+def write(tt_metal, place=PLACE):
+    """Writes into a checkout, in place of an older copy; returns the folder and the tests that stay."""
+    folder, package = tt_metal / place, place.replace("/", ".")
+    if folder.exists():
+        if not (folder / "ttnn_llvc.py").is_file():
+            raise SystemExit(f"error: {folder} is there and is no copy of this project; move it away")
+        shutil.rmtree(folder)
+    files, stays = chosen()
+    for name, content in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Path) and content.suffix not in (".py", ".h", ".cpp", ".md"):
+            shutil.copyfile(content, target)
+            continue
+        text = content if isinstance(content, str) else content.read_text()
+        if name.endswith(".py"):
+            text = moved(absolute(text, str(Path(name).parent).strip("."), package), package)
+        text = OUR_CPP_HEADER.sub("// SPDX-FileCopyrightText: © 2026 Tenstorrent USA, Inc.\n", text, count=1)
+        target.write_text(text.replace(PLACE, place) if name.endswith(".md") else text)
+    _format(folder)
+    large = [str(path) for path in folder.rglob("*") if path.is_file() and path.stat().st_size > LARGEST]
+    if large:
+        raise SystemExit(f"error: larger than tt-metal takes: {', '.join(large)}")
+    return folder, stays
+
+
+def _format(folder):
+    """Unused imports out, the others sorted, lines as black has them."""
+    ruff = [sys.executable, "-m", "ruff"]
+    first = 'lint.isort.known-first-party=["models","ttnn"]'
+    check = ["check", "--isolated", "--select", "I,F401", "--fix", "--line-length", "120", "--config", first, "-q"]
+    subprocess.run([*ruff, *check, str(folder)], check=True)
+    subprocess.run([*ruff, "format", "--isolated", "--line-length", "120", "-q", str(folder)], check=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("tt_metal", type=Path, metavar="TT_METAL", help="a checkout of tt-metal")
+    parser.add_argument("--experimental", action="store_true", help=f"into {EXPERIMENTAL} instead of {PLACE}")
+    args = parser.parse_args()
+    if not (args.tt_metal / "tt_metal").is_dir() or not (args.tt_metal / "models").is_dir():
+        parser.exit(1, f"error: {args.tt_metal} is no checkout of tt-metal (it has no tt_metal/ and models/)\n")
+    place = EXPERIMENTAL if args.experimental else PLACE
+    folder, stays = write(args.tt_metal, place)
+    print(f"written: {folder}\ntests that stay here, since they need what does: {', '.join(stays)}\n")
+    for entry in sorted(REGISTRIES.iterdir()):
+        if entry.is_file() and entry.name != "README.md":
+            print(entry.read_text().replace(PLACE, place))
+
+
+if __name__ == "__main__":
+    main()
