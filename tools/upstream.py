@@ -31,11 +31,7 @@ STAYS = (
     "tests/reference/test_rung3.py",
     "tests/perf/test_cost_model.py",
     "tests/support/tt_metal.py",
-    "tests/support/properties.py",
-    "tests/support/configurations.py",
 )
-# What only property tests need: tt-metal's environment has no hypothesis.
-OF_PROPERTIES = ("hypothesis", "support.configurations")
 HEADER = "# SPDX-FileCopyrightText: © 2026 Tenstorrent USA, Inc.\n\n# SPDX-License-Identifier: Apache-2.0\n"
 OUR_HEADER = re.compile(r"# SPDX-FileCopyrightText: .*\n#\n# SPDX-License-Identifier: Apache-2.0\n")
 OUR_CPP_HEADER = re.compile(r"// SPDX-FileCopyrightText: .*\n")
@@ -57,31 +53,19 @@ def imported(source):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def without_properties(source):
-    """A test file without its property tests, which draw their cases by hypothesis, and what they import."""
-    lines = source.splitlines(keepends=True)
-    for node in reversed(ast.parse(source).body):
-        decorators = getattr(node, "decorator_list", [])
-        drawn = any(isinstance(d, ast.Call) and getattr(d.func, "id", "") == "given" for d in decorators)
-        if drawn or isinstance(node, ast.ImportFrom) and node.module in OF_PROPERTIES:
-            first = min([node.lineno, *(d.lineno for d in decorators)])
-            del lines[first - 1 : node.end_lineno]
-    return "".join(lines)
-
-
 def chosen():
-    """({path in the folder there: the text of a Python test, else the file here} of all that goes, tests that stay)."""
+    """({path in the folder there: the file here} of all that goes, the tests that stay)."""
     files = {str(path.relative_to(OWN)): path for path in OWN.rglob("*") if path.suffix in (".py", ".md")}
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     tracked = listed.splitlines()
     wanted = {*FILES, *(f"demo/{name}" for name in DEMO)}
     files |= {name: ROOT / name for name in tracked if name in wanted or name.split("/")[0] in PACKAGES}
     tests = [name for name in tracked if re.match(rf"tests/({'|'.join(TESTS)})/", name)]
-    sources = {name: without_properties((ROOT / name).read_text()) for name in tests if name.endswith(".py")}
+    sources = {name: (ROOT / name).read_text() for name in tests if name.endswith(".py")}
     stays = set(STAYS)
     while more := {name for name, source in sources.items() if name not in stays and _needs_more(source, stays)}:
         stays |= more  # and then what imports these
-    return files | {name: sources.get(name, ROOT / name) for name in tests if name not in stays}, sorted(stays)
+    return files | {name: ROOT / name for name in tests if name not in stays}, sorted(stays)
 
 
 def _needs_more(source, stays):
@@ -141,13 +125,13 @@ def write(tt_metal, place=PLACE):
             raise SystemExit(f"error: {folder} is there and is no copy of this project; move it away")
         shutil.rmtree(folder)
     files, stays = chosen()
-    for name, content in files.items():
+    for name, path in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, Path) and content.suffix not in (".py", ".h", ".cpp", ".md"):
-            shutil.copyfile(content, target)
+        if path.suffix not in (".py", ".h", ".cpp", ".md"):
+            shutil.copyfile(path, target)
             continue
-        text = content if isinstance(content, str) else content.read_text()
+        text = path.read_text()
         if name.endswith(".py"):
             text = moved(absolute(text, str(Path(name).parent).strip("."), package), package)
         text = OUR_CPP_HEADER.sub("// SPDX-FileCopyrightText: © 2026 Tenstorrent USA, Inc.\n", text, count=1)

@@ -58,10 +58,12 @@ def run(arguments, cwd, mock=False):
 
 def test_tests_run_from_the_root(tree):
     root, llvc = tree
-    (llvc / "tests" / "test_probe.py").write_text(PROBE)
+    probe = llvc / "tests" / "test_probe.py"
+    probe.write_text(PROBE)
     tests = llvc.relative_to(root) / "tests"
     selected = "test_fixtures or test_number_of_parameters or test_defaults or test_wrong_calls"
     process = run(["-m", "pytest", "-p", "no:cacheprovider", str(tests), "-k", selected, *OPTIONS], root)
+    probe.unlink()
     assert process.returncode == 0, process.stdout + process.stderr
     for test in ("test_probe.py::test_fixtures", "test_golden.py::test_number_of_parameters[llvc-3258720]"):
         assert f"{test} PASSED" in process.stdout, process.stdout

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, assume, given, settings
-from hypothesis import strategies as st
 from support.blocks import (
     NETWORK_PCC,
     allocated,
@@ -21,8 +19,8 @@ from support.blocks import (
     pcc,
     speech,
 )
-from support.configurations import networks, networks_for_fused_kernels
 from support.golden import OPTIONS, SMALL, fill_by_rule
+from support.streams import offline, restarted
 
 from reference.checkpoint import CheckpointError
 from reference.llvc import LLVC
@@ -37,27 +35,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BATCHES = [("llvc", 1, 5), ("llvc", 4, 8), ("llvc", 1, 32)]
 
 
-def offline(model, audio):
-    with torch.no_grad():
-        return model(audio[:, None])[:, 0]
-
-
 def streamed(model, audio, chunk_factor, slices):
     with model.stream(chunk_factor, audio.shape[0]) as stream:
         return torch.cat([stream.push(piece) for piece in audio.split(slices, dim=1)] + [stream.flush()], dim=1)
-
-
-def restarted(server, audio, reset_at):
-    """What comes of the streams of a server, the last of which starts anew on the way: a list of [k]."""
-    with server:
-        streams = [server.open() for _ in audio]
-        parts = [[stream.push(samples[:reset_at])] for stream, samples in zip(streams, audio, strict=True)]
-        streams[-1].reset()
-        for stream, samples, received in zip(streams, audio, parts, strict=True):
-            received.append(stream.push(samples[reset_at:]))
-        for stream, received in zip(streams, parts, strict=True):
-            received.append(stream.flush())
-        return [torch.cat(received) for received in parts]
 
 
 def check_stream(device, case, measure, make_network):
@@ -263,32 +243,6 @@ def test_other_sizes(device, sizes, rung, TtLLVC):
     audio = speech("llvc", 2, 5 * model.config.chunk_len // 2 + 41)
     value = streamed(TtLLVC.from_reference(device, model, "stock"), audio, 2, slices=1000)
     assert pcc(value, offline(model, audio)) >= NETWORK_PCC
-
-
-NETWORKS = {"stock": networks(), "fused": networks_for_fused_kernels()}
-
-
-@on_device
-@pytest.mark.timeout(900)  # a card compiles the kernels of ten networks
-@given(data=st.data(), chunk_factor=st.integers(1, 2), batch_size=st.integers(2, 3))
-@settings(max_examples=10, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_network(device, rung, make_network, kernels, data, chunk_factor, batch_size):
-    """Streams one of which is restarted, so that they are out of step: each pauses while others are converted."""
-    if rung == "simulator":
-        pytest.skip("takes hours there")
-    from tt.fused.network import why_not
-
-    model = data.draw(NETWORKS[kernels])
-    assume(kernels == "stock" or why_not(device, model.config) is None)  # some have more weights than a core can hold
-    audio = speech("llvc", batch_size, min(2 * chunk_factor * model.config.chunk_len + 77, 3000))
-    reset_at = data.draw(st.integers(0, audio.shape[1]))
-    expected = restarted(StreamServer(TorchEngine(model, chunk_factor, batch_size)), audio, reset_at)
-    assume(
-        all(len(value) and value.abs().max() > 1e-6 for value in expected)
-    )  # prenets that multiply leave nothing of some
-    value = restarted(make_network(device, model).serve(batch_size, chunk_factor), audio, reset_at)
-    for b in range(batch_size):
-        assert pcc(value[b], expected[b]) >= NETWORK_PCC
 
 
 @on_device

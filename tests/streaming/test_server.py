@@ -8,8 +8,6 @@ import threading
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from support.engines import delayed, failing, held_bytes
 from support.fake_engine import FakeEngine
 from support.golden import load_golden, relative_error
@@ -29,54 +27,6 @@ def serve(engine, batch_size, chunk_factor=1):
 def offline(audio):
     with torch.no_grad():
         return GOLDEN.model(audio[None, None])[0, 0]
-
-
-@given(
-    batch_size=st.integers(1, 4),
-    chunk_factor=st.sampled_from([1, 2]),
-    pipelined=st.booleans(),
-    events=st.lists(
-        st.tuples(
-            st.integers(0, 3),
-            st.sampled_from(["push", "push", "push", "push", "reset", "close", "flush", "step"]),
-            st.integers(0, 700),
-        ),
-        max_size=40,
-    ),
-)
-def test_each_stream_is_what_it_is_alone(engine, batch_size, chunk_factor, pipelined, events):
-    engine = delayed(engine) if pipelined else engine
-
-    def check(place):
-        given_, got = given_to[place], torch.cat(got_from[place])
-        assert got.shape == given_.shape
-        assert relative_error(got, offline(given_)) < TOLERANCE
-
-    streams, given_to, got_from = {}, {}, {}
-    with StreamServer(engine(GOLDEN.model, chunk_factor, batch_size)) as server:
-        for number, (place, what, length) in enumerate(events):
-            place %= batch_size
-            if place not in streams:
-                streams[place], given_to[place], got_from[place] = server.open(), torch.zeros(0), []
-            stream = streams[place]
-            if what == "push":
-                samples = SPEECH[577 * number : 577 * number + length]
-                given_to[place] = torch.cat((given_to[place], samples))
-                got_from[place].append(stream.push(samples))
-            elif what == "step":
-                server.step()
-            elif what == "flush":
-                got_from[place].append(stream.flush())
-                check(place)
-                given_to[place], got_from[place] = torch.zeros(0), []
-            else:
-                getattr(stream, what)()
-                given_to[place], got_from[place] = torch.zeros(0), []
-                if what == "close":
-                    del streams[place]
-        for place, stream in streams.items():
-            got_from[place].append(stream.flush())
-            check(place)
 
 
 def test_it_waits_for_a_late_stream_a_chunk_at_most(engine):

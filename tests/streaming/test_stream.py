@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from support.configurations import networks
 from support.engines import ENGINES, delayed, failing, held_bytes
 from support.fake_engine import GAIN, FakeEngine
-from support.golden import PUBLISHED, SMALL, fill_by_rule, golden, load_golden, relative_error
+from support.golden import PUBLISHED, fill_by_rule, golden, load_golden, relative_error
 from support.passthrough import make_passthrough
+from support.streams import offline, speech, stream
 
 from reference.llvc import LLVC
 from streaming.onnx_engine import OnnxEngine
@@ -26,26 +24,10 @@ from streaming.torch_engine import TorchEngine
 
 TOLERANCE = 1e-5  # of the largest offline sample
 # Where a stream can end: before, at and behind the borders of a frame, a chunk, a chunk with its lookahead. They lie
-# elsewhere for longer chunks and without a lookahead; the kind of prenet moves none. test_any_slices has the rest.
+# elsewhere for longer chunks and without a lookahead; the kind of prenet moves none. test_any_stream.py has the rest.
 ENDS = [("small", 1, length) for length in (0, 1, 15, 16, 17, 207, 208, 209, 240, 16005)]
 ENDS += [("small_no_lookahead", 1, length) for length in (1, 16, 207, 208, 209)]
 ENDS += [("small", 4, length) for length in (831, 832, 833, 864)] + [("small_causal_blocks", 2, 1000)]
-
-
-def speech(name, batch_size, length):
-    """Real speech, different in each stream: [B, length]."""
-    audio = torch.from_numpy(golden(name).arrays["audio"])
-    return torch.stack([audio.roll(-1600 * b)[:length] * (1 - 0.1 * b) for b in range(batch_size)])
-
-
-def offline(model, audio):
-    with torch.no_grad():
-        return model(audio[:, None])[:, 0]
-
-
-def stream(engine, model, audio, slices, chunk_factor=1):
-    with ChunkedStream(engine(model, chunk_factor=chunk_factor, batch_size=audio.shape[0])) as s:
-        return torch.cat([s.push(piece) for piece in audio.split(slices, dim=1)] + [s.flush()], dim=1)
 
 
 @pytest.mark.parametrize("name, chunk_factor, length", ENDS)
@@ -95,40 +77,6 @@ def test_one_sample_at_a_time(engine):
     audio = speech("small", 3, 1300)
     streamed = stream(engine, golden("small").model, audio, slices=1)
     assert relative_error(streamed, offline(golden("small").model, audio)) < TOLERANCE
-
-
-@given(
-    name=st.sampled_from(SMALL),
-    batch_size=st.sampled_from([1, 2, 3, 5]),
-    chunk_factor=st.sampled_from([1, 2, 4, 8]),
-    pipelined=st.booleans(),
-    slices=st.lists(st.integers(0, 700), max_size=12),
-)
-def test_any_slices(engine, name, batch_size, chunk_factor, pipelined, slices):
-    engine = delayed(engine) if pipelined else engine
-    audio = speech(name, batch_size, sum(slices))
-    streamed = stream(engine, golden(name).model, audio, slices or [0], chunk_factor)
-    assert relative_error(streamed, offline(golden(name).model, audio)) < TOLERANCE
-
-
-@given(
-    name=st.sampled_from(SMALL),
-    chunk_factor=st.sampled_from([1, 2]),
-    pipelined=st.booleans(),
-    lengths=st.lists(st.integers(0, 900), min_size=1, max_size=4),
-)
-def test_streams_that_are_reset_begin_anew(engine, name, chunk_factor, pipelined, lengths):
-    model = golden(name).model
-    engine = delayed(engine) if pipelined else engine
-    *dropped, last = speech(name, 3, sum(lengths)).split(lengths, dim=1)
-    with ChunkedStream(engine(model, chunk_factor, batch_size=3)) as s:
-        for audio in dropped:
-            s.push(audio)
-            s.reset()
-        streamed = torch.cat((s.push(last), s.flush()), dim=1)
-    assert streamed.shape == last.shape
-    assert relative_error(streamed, offline(model, last)) < TOLERANCE
-    assert s.latency == (1 + pipelined) * chunk_factor * 208 + 2 * model.config.lookahead_len
 
 
 @pytest.mark.parametrize("depth", [2, 3])
@@ -195,15 +143,6 @@ def test_prenet_blocks_that_see_no_past(engine, kernel_sizes, out_channels):
     model = fill_by_rule(LLVC(**params | {"convnet_config": params["convnet_config"] | prenet}))
     audio = speech("small", 2, 1000)
     assert relative_error(stream(engine, model, audio, slices=300), offline(model, audio)) < TOLERANCE
-
-
-@given(model=networks(), chunk_factor=st.integers(1, 3), batch_size=st.integers(1, 3))
-@settings(max_examples=30)
-def test_any_network(engine, model, chunk_factor, batch_size):
-    """Its weights make some of them amplify rounding; what is wrong by a sample is wrong altogether."""
-    audio = speech("llvc", batch_size, min(2 * chunk_factor * model.config.chunk_len + 77, 3000))
-    value = stream(engine, model, audio, 333, chunk_factor)
-    assert relative_error(value, offline(model, audio)) < 1e-4
 
 
 def test_flush_begins_anew(engine):

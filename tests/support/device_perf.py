@@ -22,7 +22,6 @@ from unittest import mock
 
 from support.blocks import golden, speech
 
-
 LAUNCHES = {"fused": ("replayed", "launched", "alone"), "stock": ("launched", "replayed")}
 # The profiler's memory holds some 1,300 programs between two readings; the fused kernels' rings are full after 45.
 WARM_UP = {"fused": 50, "stock": 4}
