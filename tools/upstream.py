@@ -100,8 +100,7 @@ def moved(source, package):
             if isinstance(target, ast.Constant) and isinstance(target.value, str):
                 line = lines[target.lineno - 1]
                 lines[target.lineno - 1] = line.replace(f'"{target.value}"', f'"{there(target.value)}"', 1)
-    text = OUR_HEADER.sub(HEADER, "".join(lines), count=1)
-    return RAISES.sub(r"\1  # allow-pytest.raises: these tests run outside of tt-metal too", text)
+    return OUR_HEADER.sub(HEADER, "".join(lines), count=1)
 
 
 def absolute(source, folder, package):
@@ -137,6 +136,10 @@ def write(tt_metal, place=PLACE):
         text = OUR_CPP_HEADER.sub("// SPDX-FileCopyrightText: © 2026 Tenstorrent USA, Inc.\n", text, count=1)
         target.write_text(text.replace(PLACE, place) if name.endswith(".md") else text)
     _format(folder)
+    for _ in range(2):  # what makes a line too long is moved off it
+        for path in (folder / "tests").rglob("*.py"):
+            path.write_text(RAISES.sub(r"\1  # allow-pytest.raises: runs outside of tt-metal too", path.read_text()))
+        _format(folder)
     large = [str(path) for path in folder.rglob("*") if path.is_file() and path.stat().st_size > LARGEST]
     if large:
         raise SystemExit(f"error: larger than tt-metal takes: {', '.join(large)}")
