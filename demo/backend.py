@@ -20,6 +20,7 @@ from streaming.engine import ChunkEngine
 from streaming.torch_engine import TorchEngine
 
 from .program import count
+from .quota import cpu_quota
 
 MOST_ONNX_BYTES = 2**31  # of a graph with its weights
 BACKENDS = ("auto", "cpu", "torch", "ttnn")
@@ -53,14 +54,19 @@ def add_backend(add):
 
 
 def available_cores():
-    """The cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """How many threads of this process may run all the time: by its cores and, in a container, its share of them."""
+    return max(1, math.floor(min(_cores(), cpu_quota())))
 
 
 def idle_cores():
-    """The cores that nothing kept busy in the last minute; one in any case."""
+    """How many of these find a core that nothing kept busy in the last minute; one in any case."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return max(1, available_cores() - math.ceil(load - 0.25))
+    return max(1, min(available_cores(), _cores() - math.ceil(load - 0.25)))
+
+
+def _cores():
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def has_card():

@@ -42,7 +42,7 @@ def parse_args(argv=None):
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 for all of this machine")
     add("--port", type=count(0, 65535), default=8000, metavar="N", help="port to listen at; 0 takes a free one")
-    add("--streams", type=count(1), default=4, metavar="B", help="places for streams at a time")
+    add("--streams", type=count(1), default=default_places(), metavar="B", help="places for streams at a time")
     add("-n", "--chunk_factor", type=count(1), default=1, metavar="N", help="chunk of a stream, in units of 13 ms")
     add_voice(add)
     add_backend(add)
@@ -105,6 +105,11 @@ def is_loopback(host):
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def default_places():
+    """Four, or what fewer cores can keep up with."""
+    return min(4, 2 * available_cores())
 
 
 def default_threads(backend, streams):

@@ -26,6 +26,7 @@ import torch  # noqa: E402
 from audio.files import replacing  # noqa: E402
 from audio.folder import required_audio_files  # noqa: E402
 from audio.recording import read_audio, write_audio  # noqa: E402
+from demo.backend import available_cores  # noqa: E402
 from demo.program import exit_code  # noqa: E402
 from demo.voice import BUNDLED_CHECKPOINT  # noqa: E402
 from reference.config import load_config  # noqa: E402
@@ -117,7 +118,7 @@ def main():
     data.add_argument("--valid", action="append", default=[], help="speaker under --speech that is only validated on")
     data.add_argument("--copies", type=int, default=2, help="uses of each recording, all but one at another speed")
     data.add_argument("--sentences", type=int, default=20, help="for each synthetic voice")
-    data.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
+    data.add_argument("--workers", type=int, default=available_cores())
     data.add_argument("--seed", type=int, default=0)
 
     training = commands.add_parser("train", help="train on the pairs")

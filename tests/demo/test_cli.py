@@ -6,6 +6,7 @@
 
 import errno
 import json
+import math
 import os
 import shutil
 import signal
@@ -272,7 +273,8 @@ def test_a_network_too_large_for_onnx(monkeypatch, capsys):
 
 
 def test_idle_cores(monkeypatch):
-    monkeypatch.setattr(backend, "available_cores", lambda: 4)
+    monkeypatch.setattr(backend, "_cores", lambda: 4)
+    monkeypatch.setattr(backend, "cpu_quota", lambda: math.inf)
     for load, cores in ((0.0, 4), (0.2, 4), (0.9, 3), (2.1, 2), (3.0, 1), (9.0, 1)):
         monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
         assert backend.idle_cores() == cores
