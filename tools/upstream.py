@@ -136,7 +136,7 @@ def write(tt_metal, place=PLACE):
         text = OUR_CPP_HEADER.sub("// SPDX-FileCopyrightText: © 2026 Tenstorrent USA, Inc.\n", text, count=1)
         target.write_text(text.replace(PLACE, place) if name.endswith(".md") else text)
     _format(folder)
-    for _ in range(2):  # what makes a line too long is moved off it
+    for _ in range(3):  # what makes a line too long is moved off it
         for path in (folder / "tests").rglob("*.py"):
             path.write_text(RAISES.sub(r"\1  # allow-pytest.raises: runs outside of tt-metal too", path.read_text()))
         _format(folder)
