@@ -11,6 +11,8 @@ import pytest
 from audio import recording as audio
 from tools import fuzz_inputs
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_few_hundred_mutations():
     assert fuzz_inputs.fuzz(0, 300) == []

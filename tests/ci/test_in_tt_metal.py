@@ -19,6 +19,8 @@ from support.tt_metal import make_tree
 
 from tools.upstream import EXPERIMENTAL, LARGEST, PLACE
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = (PLACE, EXPERIMENTAL)
 # What the tests may import: Python's own, tt-metal's environment, and what the folder's requirements.txt names.

@@ -17,6 +17,8 @@ from support.tt_metal import make_tree
 
 yaml = pytest.importorskip("yaml", reason="needs PyYAML")
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "ci" / "tt-metal"
 PLACE = "models/demos/audio/llvc"

@@ -17,6 +17,8 @@ from reference.checkpoint import load_model
 from streaming.engine import MODES
 from streaming.stream import ChunkedStream
 
+pytestmark = pytest.mark.slow
+
 SAMPLE_RATE = 16000
 START = 8000  # voiced
 SAMPLES = 700 if RUNG in ("mock", "simulator") else 10 * SAMPLE_RATE

@@ -32,6 +32,8 @@ from evaluation.acceptance.steps import STEPS, Acceptance, CannotRun, read_junit
 from evaluation.acceptance.targets import MET, MISSED, TARGETS, UNMEASURED, judged
 from evaluation.evaluate import Judges
 
+pytestmark = pytest.mark.slow
+
 PATH = CHECKPOINT_PATH.format(name="llvc")
 WORDS = "WORDS OF A BOOK"
 SAMPLES = 700

@@ -39,6 +39,8 @@ from evaluation.evaluate import (  # noqa: E402
 from evaluation.judges import SpeakerEncoder  # noqa: E402
 from streaming.torch_engine import TorchEngine  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 FAILED = 1
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = "a few words"

@@ -16,6 +16,8 @@ from support.live_server import LiveServer, wait_until
 from live.protocol import CLOSE_CODES, MAX_RATE, Hello, ProtocolError, decode_pcm, parse_hello, parse_json
 from tools.load_test import AT_A_TIME, come_and_go, fuzz, load, malformed
 
+pytestmark = pytest.mark.slow
+
 STEADY = 3  # streams
 SPEECH = np.random.default_rng(0).uniform(-0.5, 0.5, 20000).astype(np.float32)
 

@@ -28,6 +28,8 @@ from live.converters import LocalConverter, RemoteConverter
 from live.ring import PlaybackBuffer, Ring
 from streaming.torch_engine import TorchEngine
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "test_wavs" / "example.wav"
 GOLDEN = load_golden("small")

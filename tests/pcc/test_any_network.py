@@ -14,6 +14,8 @@ from support.streams import restarted
 from streaming.server import StreamServer
 from streaming.torch_engine import TorchEngine
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = {"stock": networks(), "fused": networks_for_fused_kernels()}
 
 

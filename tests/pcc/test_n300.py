@@ -18,6 +18,8 @@ from support.server_scenario import run_scenario
 
 from streaming.engine import MODES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

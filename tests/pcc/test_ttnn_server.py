@@ -13,6 +13,8 @@ from demo.backend import Backend
 from demo.convert import convert_concurrently
 from streaming.engine import MODES
 
+pytestmark = pytest.mark.slow
+
 # Chunk factor, batch size, mode, with a trace or without. Streams wait for a place, have one each, leave some empty;
 # tests/pcc/test_runner.py shows that modes and traces change no sample.
 CASES = [

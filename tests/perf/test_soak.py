@@ -15,6 +15,8 @@ from support.rung import RUNG
 
 from tools.soak import PERIOD, soak
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 CHUNKS = 10000
 

@@ -4,6 +4,7 @@
 
 """Streams and servers whatever they are given: cases drawn by hypothesis."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,8 @@ from support.streams import offline, speech, stream
 
 from streaming.server import StreamServer
 from streaming.stream import ChunkedStream
+
+pytestmark = pytest.mark.slow
 
 TOLERANCE = 1e-5  # of the largest offline sample
 

@@ -32,6 +32,8 @@ from tools.demo_voice.training import (  # noqa: E402
     validate,
 )
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 VOICE = TargetVoice.load(ROOT / "tools" / "demo_voice" / "voice.json")
 
