@@ -7,7 +7,8 @@
 import argparse
 import sys
 
-from corpus.run import FAILED, SUFFIXES, CorpusOptions, convert_corpus
+from corpus.results import FAILED
+from corpus.run import SUFFIXES, CorpusOptions, convert_corpus
 from demo.backend import BACKENDS
 from demo.cli import sample_rate_option
 from demo.program import Parser, count, exit_code, file_path
