@@ -25,7 +25,7 @@ if RUNG == "mock" and not GIVEN_MOCK:
 
 MARKERS = {
     "reference": "rung 1: runs on the CPU alone",
-    "mock": "rung 2: a device test, on the mock device",
+    "mock": "rung 2: layout, validity and algebra of a device test, on the mock device",
     "simulator": "rung 3: a device test, on the simulated Wormhole",
     "card": "rung 4: a device test, on a card",
     "fused": "a device test of the fused kernels",

@@ -13,7 +13,7 @@ DESCRIPTION = {
     "tt-metal": "the device of tt-metal's fixtures",
     "card": "a card",
     "simulator": "the simulated Wormhole, real kernels",
-    "mock": "the mock device, values by golden functions (no kernel runs)",
+    "mock": "the mock device: layout, validity and algebra, values by golden functions (no kernel runs)",
 }
 
 
