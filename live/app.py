@@ -4,20 +4,28 @@
 
 """The web application: the page, the streams, and what a monitoring system asks for."""
 
+import asyncio
+import logging
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, Response, WebSocket
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from starlette.datastructures import Headers
 
+from reference.errors import LLVCError, one_line
+
+from .connections import WAIT_S, HTTPProtocol, Visit, Visits, WebSocketProtocol, most_waiting
 from .protocol import MAX_FRAME
 from .session import serve
 
-MAX_CONNECTIONS = 1000  # of all kinds; beyond it HTTP says 503
+BACKLOG = 1024  # connections that the system holds until they are accepted
+ACCEPT_AGAIN_S = 0.1
 SHUTDOWN_S = 3  # for clients to go when the server ends
+
+logger = logging.getLogger(__name__)
 
 PAGE = Path(__file__).resolve().parent / "page"
 
@@ -31,12 +39,24 @@ HEADERS = {
 }
 
 
-class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's, which also shows the application its transport: buffers are to be bounded by what flows."""
+class AccessMiddleware:
+    """Refuses HTTP requests by another name, with 421; notes where the clients of a proxy come from."""
 
-    def connection_made(self, transport):
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
+    def __init__(self, app, access):
+        self.app, self.access = app, access
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] in ("http", "websocket"):
+            visit = scope["state"]["visit"]
+            if self.access.is_proxy(visit.address):
+                visit.comes_from(scope["client"][0])
+            if scope["type"] == "http":
+                try:
+                    self.access.check_host(Headers(scope=scope), visit.address)
+                except LLVCError as error:
+                    await PlainTextResponse(f"{error}\n", 421)(scope, receive, send)
+                    return
+        await self.app(scope, receive, send)
 
 
 class Page(StaticFiles):
@@ -68,30 +88,74 @@ def create_app(service):
         return Response(generate_latest(server.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     app.mount("/", Page(directory=PAGE, html=True))
-    return app
+    return AccessMiddleware(app, service.access)
 
 
 class WebServer(uvicorn.Server):
-    """uvicorn for a session.Service, with or without TLS; calls on_open when the port is open."""
+    """uvicorn for a session.Service, with or without TLS; calls on_open when the port is open.
+
+    It accepts connections by itself, so that those within their TLS handshake count, too.
+    """
 
     def __init__(self, service, on_open=lambda: None, ssl_certfile=None, ssl_keyfile=None):
         super().__init__(
             uvicorn.Config(
                 create_app(service),
-                http="h11",
+                http=HTTPProtocol,
                 ws=WebSocketProtocol,
                 ws_max_size=MAX_FRAME,
                 ws_per_message_deflate=False,  # costs time, and PCM does not get smaller
+                log_config=None,
                 log_level="warning",
                 access_log=False,
-                limit_concurrency=MAX_CONNECTIONS,
+                proxy_headers=bool(service.access.proxies),
+                forwarded_allow_ips=list(service.access.proxies),
                 timeout_graceful_shutdown=SHUTDOWN_S,
                 ssl_certfile=ssl_certfile,
                 ssl_keyfile=ssl_keyfile,
             )
         )
+        self.visits = Visits(most_waiting(service.server.places), service.server.metrics)
         self._on_open = on_open
+        self._tasks = set()
 
     async def startup(self, sockets=None):
-        await super().startup(sockets)
+        await super().startup([])
+        (listener,) = sockets
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+        self._begin(self._accept(listener))
         self._on_open()
+
+    async def shutdown(self, sockets=None):
+        for task in self._tasks:
+            task.cancel()
+        await super().shutdown(sockets)
+
+    def _begin(self, work):
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listener):
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock, address = await loop.sock_accept(listener)
+            except OSError as error:  # the client is gone again, or the machine has no more files
+                logger.warning("a connection could not be accepted: %s", one_line(error))
+                await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
+            self._begin(self._connect(sock, Visit(self.visits, sock, address[0])))
+            await asyncio.sleep(0)  # whom that displaced goes before the next one comes
+
+    async def _connect(self, sock, visit):
+        def protocol():
+            return HTTPProtocol(self.config, self.server_state, {**self.lifespan.state, "visit": visit})
+
+        tls = {"ssl": self.config.ssl, "ssl_handshake_timeout": WAIT_S} if self.config.ssl else {}
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(protocol, sock, **tls)
+        except OSError:  # among them ssl.SSLError: the client speaks something else
+            visit.leave()
+            sock.close()

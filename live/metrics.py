@@ -22,6 +22,12 @@ class Metrics:
         self.streams = make(Gauge, "streams_open", "Streams that have a place.")
         self.refused = make(Counter, "streams_refused", "Streams for which there was no place.")
         self.closed = make(Counter, "streams_closed", "Connections that ended, by code.", labelnames=["code"])
+        self.cut = make(
+            Counter,
+            "connections_cut",
+            "Connections cut off before they were streams, by reason.",
+            labelnames=["reason"],
+        )
         self.chunk = make(Histogram, "chunk_seconds", "Computation of a chunk of all streams.", buckets=BUCKETS_S)
         self.latency = make(
             Histogram, "latency_seconds", "From a chunk's last sample in to its audio out.", buckets=BUCKETS_S

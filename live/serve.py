@@ -16,6 +16,10 @@ from demo.program import Parser, count, exit_code, file_path
 from demo.voice import add_voice, load_voice
 from reference.errors import LLVCError, not_installed, one_line
 
+from .access import Access, parse_origin
+
+TOKEN_VARIABLE = "LLVC_TOKEN"
+
 
 class ServeError(LLVCError):
     """The server cannot start."""
@@ -30,6 +34,48 @@ def minutes(text):
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a positive number")
     return value
+
+
+def token_text(text):
+    """The type of --token."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty token; leave --token away to serve without one")
+    return text
+
+
+def origin(text):
+    """The type of --allowed_origins: http or https, a host, and nothing behind its port."""
+    if not parse_origin(text):
+        raise argparse.ArgumentTypeError(
+            f"{text[:100]!r} is no origin; write https://voice.example.com, without a path"
+        )
+    return text
+
+
+def network(text):
+    """The type of --proxies."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(one_line(error)) from None
+    return text
+
+
+def read_token(text, path):
+    """The token: of --token, the content of --token_file, or the environment's. None without any; ServeError."""
+    if path:
+        try:
+            with open(path, encoding="utf-8") as file:
+                token = file.read().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ServeError(f"{path}: cannot be read ({one_line(error)}); write the token into it") from None
+        if not token:
+            raise ServeError(f"{path}: holds no token; write it into it")
+        return token
+    token = text or os.environ.get(TOKEN_VARIABLE)
+    if token == "":
+        raise ServeError(f"{TOKEN_VARIABLE} is empty; unset it to serve without a token")
+    return token
 
 
 def parse_args(argv=None):
@@ -52,11 +98,20 @@ def parse_args(argv=None):
         metavar="N",
         help="CPU threads: by default one a stream, but one core for the network",
     )
-    add("--token", help="what clients must know; the page asks for it")
+    token = parser.add_mutually_exclusive_group()
+    help = f"what clients must know; the page asks for it. ps shows it, but neither {TOKEN_VARIABLE} in the environment"
+    token.add_argument("--token", type=token_text, help=f"{help} nor --token_file")
+    token.add_argument("--token_file", type=file_path, metavar="FILE", help="a file that holds the token")
+    help = "https://HOST[:PORT] of pages that may use this server besides its own; behind a proxy, of its own"
+    add("--allowed_origins", type=origin, nargs="+", default=[], metavar="ORIGIN", help=help)
+    help = "addresses or networks of proxies, whose X-Forwarded-For and -Host count"
+    add("--proxies", type=network, nargs="+", default=[], metavar="ADDRESS", help=help)
     add("--ssl_certfile", type=file_path, metavar="FILE", help="certificate (PEM): serve https and wss")
     add("--ssl_keyfile", type=file_path, metavar="FILE", help="its key, if it is not in the same file")
     add("--max_minutes", type=minutes, metavar="M", help="a stream ends after so many minutes")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    args.token = read_token(args.token, args.token_file)
+    return args
 
 
 def import_live():
@@ -64,6 +119,7 @@ def import_live():
     try:
         import live.app
         import live.clocked
+        import live.log
         import live.session
     except ModuleNotFoundError as error:
         raise ServeError(not_installed(error, "live")) from None
@@ -136,6 +192,7 @@ def greeting(args, port, where):
 def run(args):
     """Serves until it is interrupted; returns the exit code. LLVCError if it cannot start."""
     live = import_live()
+    live.log.configure()
     check_certificate(args.ssl_certfile, args.ssl_keyfile)
     threads = args.threads or default_threads(args.backend, args.streams)
     with bind(args.host, args.port) as listener:
@@ -152,7 +209,8 @@ def run(args):
                     "voice": voice.name,
                     "chunk_factor": args.chunk_factor,
                 }
-                service = live.session.Service(server, facts, args.token, args.max_minutes)
+                access = Access(args.allowed_origins, args.proxies, [args.host], bool(args.ssl_certfile))
+                service = live.session.Service(server, facts, access, args.token, args.max_minutes)
                 text = greeting(args, listener.getsockname()[1], f"{backend.name} ({backend.device})")
                 web = live.app.WebServer(service, lambda: print(text, flush=True), args.ssl_certfile, args.ssl_keyfile)
                 web.run(sockets=[listener])

@@ -6,10 +6,8 @@
 
 import asyncio
 import json
-import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import numpy as np
 from starlette.websockets import WebSocketDisconnect
@@ -17,9 +15,11 @@ from starlette.websockets import WebSocketDisconnect
 from audio.resampling import Resampler, resampling_delay
 from streaming.server import ServerFull
 
+from .access import Access
 from .clocked import ClockedServer
 from .outbox import Audio
 from .protocol import FORMATS, VERSION, ProtocolError, decode_pcm, encode_pcm, parse_hello, parse_json
+from .rate import Rate
 
 STATISTICS_S = 1.0  # between two statistics
 HELLO_S = 5.0  # a client's first message must come within
@@ -27,6 +27,9 @@ SILENT_S = 10.0  # no message for so long: the client is gone
 STUCK_S = 10.0  # one message could not be sent for so long: the client reads no more
 SEND_BUFFER_S = 0.25  # of audio in the system's buffers
 MIN_SEND_BUFFER = 16384  # bytes
+MAX_UNSENT = 300  # messages; a second of audio is 77
+TEXTS_PER_S, TEXT_BURST = 50, 100  # what comes faster is read later
+LIVE_SPEED = 2.0  # seconds of a live stream's audio a second, beyond what was held up for SILENT_S
 
 
 @dataclass
@@ -35,6 +38,7 @@ class Service:
 
     server: ClockedServer
     facts: dict = field(default_factory=dict)  # what `welcome` says of engine and voice
+    access: Access = field(default_factory=Access)
     token: str | None = None
     max_minutes: float | None = None
 
@@ -47,22 +51,16 @@ async def serve(websocket, service):
     code = "closed"
     try:
         await websocket.accept()
-        check_origin(websocket.headers)
+        service.access.check_page(websocket.headers, websocket.scope["state"]["visit"].address)
         hello = await receive_hello(websocket, service)
         await Session(websocket, service, hello).run()
     except ProtocolError as error:
         code = error.code
-        await close(websocket, error)
+        with suppress(WebSocketDisconnect):
+            await close(websocket, error)
     except WebSocketDisconnect:
         pass
     service.server.metrics.closed.labels(code).inc()
-
-
-def check_origin(headers):
-    """A page of another server must not speak for its visitor; programs send no Origin."""
-    origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
-        raise ProtocolError("bad_origin", "a page of another server; open the page that this one serves")
 
 
 async def receive(websocket, metrics):
@@ -88,16 +86,8 @@ async def receive_hello(websocket, service):
 
 
 async def close(websocket, error):
-    """Says why, then closes; a client that reads no more is cut off."""
-    try:
-        await asyncio.wait_for(say(websocket, error), 1.0)
-    except (asyncio.TimeoutError, WebSocketDisconnect, RuntimeError):
-        transport = websocket.scope["state"].get("transport")
-        if transport:
-            transport.abort()
-
-
-async def say(websocket, error):
+    """Says why, then closes."""
+    websocket.scope["state"]["connection"].end_stream()
     await websocket.send_text(json.dumps(error.message()))
     # A close's reason holds 123 bytes; the message above says all.
     await websocket.close(error.close_code, error.code)
@@ -108,13 +98,19 @@ class Session:
 
     def __init__(self, websocket, service, hello):
         self._websocket = websocket
+        self._connection = websocket.scope["state"]["connection"]
         self._service = service
         self._server = service.server
         self._metrics = service.server.metrics
         self._hello = hello
         rate, network_rate = hello.rate, self._server.sample_rate
         self._down, self._up = Resampler(rate, network_rate), Resampler(network_rate, rate)
+        # Little audio may pile up in the system, where nothing could be dropped, when a client reads slowly.
+        bytes_per_s = rate * FORMATS[hello.format].itemsize
+        self._send_buffer = max(MIN_SEND_BUFFER, int(SEND_BUFFER_S * bytes_per_s))
         self._loop = asyncio.get_running_loop()
+        self._texts = Rate(TEXTS_PER_S, TEXT_BURST)
+        self._seconds = Rate(LIVE_SPEED, SILENT_S)  # of a live stream's audio
         self._changed = asyncio.Event()  # there is something to send
         self._has_room = asyncio.Event()
         self._statistics_due = False
@@ -134,7 +130,7 @@ class Session:
     async def run(self):
         """Raises when the stream is over, and frees its place."""
         try:
-            self._limit_send_buffer()
+            self._connection.begin_stream(self._send_buffer)
             await self._send_json(self._welcome())
             await self._run_tasks(self._read(), self._write(), self._watch())
         finally:
@@ -178,12 +174,20 @@ class Session:
                 samples = decode_pcm(message, self._hello)
                 self._taken += len(samples)
                 self._push(self._down.push(samples))
+                if self._hello.mode == "live":
+                    await self._wait(self._seconds.take(len(samples) / self._hello.rate))
                 while not self._channel.has_room:
                     self._has_room.clear()
                     await self._has_room.wait()
                     self._heard = self._server.clock()
             else:
                 self._obey(parse_json(message))
+                await self._wait(self._texts.take())
+
+    async def _wait(self, seconds):
+        """Reads nothing for so long: who sends too much has it wait in the network."""
+        if seconds:
+            await asyncio.sleep(seconds)
 
     def _obey(self, message):
         kind = message["type"]
@@ -300,18 +304,11 @@ class Session:
             now = self._server.clock()
             self._statistics_due = True
             self._changed.set()
+            if self._channel.unsent > MAX_UNSENT:
+                raise ProtocolError("stuck", f"more than {MAX_UNSENT} messages wait to be read")
             if self._sending_since is not None and now - self._sending_since > STUCK_S:
                 raise ProtocolError("stuck", f"nothing was read for {STUCK_S:g} s")
             if now - self._heard > SILENT_S:
                 raise ProtocolError("silent", f"nothing came for {SILENT_S:g} s; send silence to keep a stream open")
             if self._service.max_minutes and now - self._begin > 60 * self._service.max_minutes:
                 raise ProtocolError("time_limit", f"the limit of {self._service.max_minutes:g} minutes is reached")
-
-    def _limit_send_buffer(self):
-        """Lets little audio pile up in the system, where nothing could be dropped, when a client reads slowly."""
-        transport = self._websocket.scope["state"].get("transport")
-        if transport:
-            itemsize = FORMATS[self._hello.format].itemsize
-            size = max(MIN_SEND_BUFFER, int(SEND_BUFFER_S * self._hello.rate * itemsize))
-            transport.set_write_buffer_limits(high=size)
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)

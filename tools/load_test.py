@@ -13,6 +13,7 @@ import asyncio
 import json
 import random
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -49,9 +50,9 @@ def connection(url):
 
 async def speak(url, samples):
     """One stream in real time -> (audio [N], figures): latencies in ms from a chunk's last sample to its audio."""
-    async with connection(url) as socket:
-        await socket.send(json.dumps(HELLO))
-        welcome = json.loads(await socket.recv())
+    async with connection(url) as client:
+        await client.send(json.dumps(HELLO))
+        welcome = json.loads(await client.recv())
         if welcome["type"] != "welcome":
             raise RuntimeError(welcome["message"])
         sent_at, audio, latencies, statistics = [], [], [], []
@@ -62,13 +63,13 @@ async def speak(url, samples):
             for start in range(0, len(samples), PACKET):
                 await asyncio.sleep(max(0, begin + start / RATE - time.perf_counter()))
                 sent_at.append(time.perf_counter())
-                await socket.send(samples[start : start + PACKET].tobytes())
-            await socket.send(json.dumps({"type": "end"}))
+                await client.send(samples[start : start + PACKET].tobytes())
+            await client.send(json.dumps({"type": "end"}))
 
         sender = asyncio.ensure_future(send())
         received = dropped = late = 0
         while True:
-            message = await socket.recv()
+            message = await client.recv()
             if isinstance(message, bytes):
                 audio.append(np.frombuffer(message, np.float32))
                 received += len(audio[-1])
@@ -109,25 +110,82 @@ async def each(count, work):
 
 async def come_and_go(url, count):
     """Clients that connect, speak a little and vanish, every other one in the middle of a frame."""
-    host = re.fullmatch(r"ws://([^/]+)/stream", url)[1]
 
     async def vanish(number):
         if number % 2:
             with suppress(ConnectionClosed):
-                async with connection(url) as socket:
-                    await socket.send(json.dumps(HELLO))
-                    await socket.send(bytes(4 * PACKET))
+                async with connection(url) as client:
+                    await client.send(json.dumps(HELLO))
+                    await client.send(bytes(4 * PACKET))
             return
-        reader, writer = await asyncio.open_connection(*host.split(":"))
-        writer.write(HANDSHAKE.format(host=host).encode())
-        await reader.readuntil(b"\r\n\r\n")
-        text = json.dumps(HELLO).encode()
-        writer.write(bytes([0x81, 0x80 | len(text)]) + bytes(4) + text)  # a masked frame, mask of zeros
+        _, writer = await upgraded(url)
+        writer.write(frame(TEXT, json.dumps(HELLO).encode()))
         writer.write(bytes([0x82, 0xFE, 0x10, 0x00]) + bytes(4) + bytes(1000))  # 4096 bytes announced, 1000 sent
         await writer.drain()
         writer.transport.abort()
 
     await each(count, vanish)
+
+
+def frame(opcode, data, is_last=True):
+    """A masked WebSocket frame; the mask is zero."""
+    size = bytes([0x80 | len(data)]) if len(data) < 126 else bytes([0xFE]) + len(data).to_bytes(2, "big")
+    return bytes([0x80 * is_last | opcode]) + size + bytes(4) + data
+
+
+CONTINUATION, TEXT, BINARY, PING = 0, 1, 2, 9
+FLOODS = {  # what a client may send without end: (at first, again and again)
+    "pings": (b"", frame(PING, bytes(125))),
+    "questions": (b"", frame(TEXT, json.dumps({"type": "ping", "time": 1000 * [[]]}).encode())),
+    "resets": (b"", frame(TEXT, b'{"type": "reset"}')),
+    "audio": (b"", frame(BINARY, bytes(64000))),
+    "grains of audio": (b"", frame(BINARY, bytes(4))),
+    "fragments": (frame(BINARY, b"", False), frame(CONTINUATION, b"", False)),
+}
+
+
+async def upgraded(url, receive_buffer=65536):
+    """(reader, writer) of a WebSocket by hand, before its hello."""
+    host, port = re.fullmatch(r"ws://([^:]+):(\d+)/stream", url).groups()
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, (host, int(port)))
+    reader, writer = await asyncio.open_connection(sock=sock)
+    writer.write(HANDSHAKE.format(host=f"{host}:{port}").encode())
+    await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
+
+
+async def flood(url, kind, seconds):
+    """Sends one of FLOODS for so long, or until the server closes, and reads nothing; returns the bytes sent."""
+    _, writer = await upgraded(url, receive_buffer=4096)
+    writer.transport.pause_reading()
+    first, again = FLOODS[kind]
+    writer.write(frame(TEXT, json.dumps(HELLO).encode()) + first)
+    block, sent, end = again * max(1, 65536 // len(again)), 0, time.perf_counter() + seconds
+    with suppress(OSError, asyncio.TimeoutError):
+        while (left := end - time.perf_counter()) > 0:
+            writer.write(block)
+            await asyncio.wait_for(writer.drain(), left)
+            sent += len(block)
+    writer.transport.abort()
+    return sent
+
+
+async def unfinished(url, count):
+    """Opens so many connections and says on each of them half of what it should -> their (reader, writer)."""
+    host, port = re.fullmatch(r"ws://([^:]+):(\d+)/stream", url).groups()
+
+    async def half(number):
+        if number % 4 == 3:
+            return await upgraded(url)
+        reader, writer = await asyncio.open_connection(host, port)
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+        writer.write((b"", head[: number % len(head)], head)[number % 4])
+        return reader, writer
+
+    return await each(count, half)
 
 
 def malformed(generator):
@@ -164,15 +222,15 @@ async def fuzz(url, count, seed):
     codes = {}
 
     async def one(number):
-        async with connection(url) as socket:
+        async with connection(url) as client:
             with suppress(ConnectionClosed):
                 for message in malformed(random.Random(seed * 1_000_003 + number)):
-                    await socket.send(message)
+                    await client.send(message)
                 # What happens to be right is ended like everything else.
-                await socket.send(json.dumps({"type": "goodbye"}))
+                await client.send(json.dumps({"type": "goodbye"}))
                 while True:
-                    await asyncio.wait_for(socket.recv(), 60)
-            code = socket.close_code
+                    await asyncio.wait_for(client.recv(), 60)
+            code = client.close_code
         codes[code] = codes.get(code, 0) + 1
 
     await each(count, one)

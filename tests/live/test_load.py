@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 from support.fake_engine import GAIN, FakeEngine
 from support.live_server import LiveServer, wait_until
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from live.protocol import CLOSE_CODES, MAX_RATE, Hello, ProtocolError, decode_pcm, parse_hello, parse_json
-from tools.load_test import AT_A_TIME, come_and_go, fuzz, load, malformed
+from tools.load_test import AT_A_TIME, FLOODS, come_and_go, flood, fuzz, load, malformed, unfinished
 
 pytestmark = pytest.mark.slow
 
-STEADY = 3  # streams
+STEADY = 4  # streams
 SPEECH = np.random.default_rng(0).uniform(-0.5, 0.5, 20000).astype(np.float32)
 
 
@@ -83,19 +85,52 @@ def test_ten_thousand_malformed_messages():
     assert refused > 9000
 
 
+async def all_storms(url):
+    """Everything that strangers may do, at once."""
+    crowd = await unfinished(url, 150)
+    pages = asyncio.gather(*(asyncio.to_thread(foreign_page, url, origin) for origin in FOREIGN))
+    floods = asyncio.gather(*(flood(url, kind, 2) for kind in FLOODS))
+    await asyncio.gather(come_and_go(url, 100), fuzz(url, 100, seed=2), floods, pages)
+    for _, writer in crowd:
+        writer.transport.abort()
+
+
+FOREIGN = ("http://evil.example", "http://[", "null") * 5
+
+
+def foreign_page(url, origin):
+    with connect(url, origin=origin, proxy=None, open_timeout=60) as client, pytest.raises(ConnectionClosed) as closed:
+        while True:
+            client.recv(60)
+    assert closed.value.rcvd.code == CLOSE_CODES["bad_origin"]
+
+
+def test_all_storms_at_once(monkeypatch):
+    monkeypatch.setattr("live.connections.MAX_WAITING", 100)
+    beside_steady_streams(all_storms, 8)
+
+
+def living(server, storm):
+    """Objects that live when a storm is over. While the engine runs they cannot be counted: CPython's would break."""
+    asyncio.run(storm)
+    wait_until(lambda: server.server.streams == 0 and not server._web.server_state.connections, "all are gone")
+    wait_until(lambda: not server._web.server_state.tasks and not server._web.visits, "all tasks are done")
+    server.server.metrics.registry.collect()
+    gc.collect()
+    return len(gc.get_objects())
+
+
+def test_nothing_grows_over_storms(monkeypatch):
+    monkeypatch.setattr("live.connections.MAX_WAITING", 100)
+    with LiveServer(FakeEngine(AT_A_TIME)) as server:
+        few, _, many = (living(server, all_storms(server.url)) for _ in range(3))
+        assert many - few < 300  # strangers were a thousand
+
+
 def test_nothing_grows_over_many_streams():
     """Objects that live, after so many streams and ten times as many."""
-
-    def living(connects):
-        asyncio.run(come_and_go(server.url, connects))
-        wait_until(lambda: server.server.streams == 0 and not server._web.server_state.connections, "all are gone")
-        wait_until(lambda: not server._web.server_state.tasks, "all tasks are done")
-        server.server.metrics.registry.collect()
-        gc.collect()
-        return len(gc.get_objects())
-
     with LiveServer(FakeEngine(AT_A_TIME)) as server:
-        living(50)
-        few = living(50)
-        many = living(500)
+        living(server, come_and_go(server.url, 50))
+        few = living(server, come_and_go(server.url, 50))
+        many = living(server, come_and_go(server.url, 500))
         assert many - few < 500  # less than one for each

@@ -7,7 +7,6 @@
 import asyncio
 import json
 import re
-import shutil
 import signal
 import socket
 import ssl
@@ -57,18 +56,11 @@ def test_it_starts_serves_and_ends(tmp_path):
         process.wait()
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
-def test_https_and_wss(tmp_path, monkeypatch):
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-        check=True,
-        capture_output=True,
-    )
-    serve.check_certificate(str(certificate), str(key))
+def test_https_and_wss(certificate, monkeypatch):
+    certificate, key = certificate
+    serve.check_certificate(certificate, key)
     trusting = ssl.create_default_context(cafile=certificate)
-    with LiveServer(FakeEngine(2), ssl_certfile=str(certificate), ssl_keyfile=str(key)) as server:
+    with LiveServer(FakeEngine(2), ssl_certfile=certificate, ssl_keyfile=key) as server:
         address = f"127.0.0.1:{server.port}"
         assert urllib.request.urlopen(f"https://{address}/", context=trusting).status == 200
 
@@ -79,7 +71,7 @@ def test_https_and_wss(tmp_path, monkeypatch):
                 return json.loads(await asyncio.wait_for(client.recv(), 30))
 
         assert asyncio.run(page())["type"] == "welcome"
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        monkeypatch.setenv("SSL_CERT_FILE", certificate)
         with Connection(f"wss://{address}/stream") as connection:
             connection.send(np.ones(300, np.float32))
             connection.say("end")
@@ -106,8 +98,41 @@ def test_bad_input_gets_one_line(tmp_path, capsys):
             assert err.startswith("error: ") and err.count("\n") == 1 and message in err
 
 
+def test_where_the_token_comes_from(tmp_path, monkeypatch, capsys):
+    """Only --token itself is seen by others on this machine."""
+    monkeypatch.delenv("LLVC_TOKEN", raising=False)
+    assert serve.parse_args([]).token is None
+    (tmp_path / "token").write_text("from a file\n")
+    monkeypatch.setenv("LLVC_TOKEN", "from the environment")
+    assert serve.parse_args([]).token == "from the environment"
+    assert serve.parse_args(["--token_file", str(tmp_path / "token")]).token == "from a file"
+    assert serve.parse_args(["--token", "given"]).token == "given"
+    (tmp_path / "token").write_text("\n")
+    for options, message in (
+        (["--token_file", str(tmp_path / "token")], "holds no token"),
+        (["--token_file", str(tmp_path / "none")], "cannot be read"),
+    ):
+        assert serve.main(options) == 1
+        assert message in capsys.readouterr().err
+    monkeypatch.setenv("LLVC_TOKEN", "")
+    assert serve.main([]) == 1
+    assert "LLVC_TOKEN is empty" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
-    "options", [["--port", "65536"], ["--streams", "0"], ["--max_minutes", "0"], ["--max_minutes", "nan"], ["--loud"]]
+    "options",
+    [
+        ["--port", "65536"],
+        ["--streams", "0"],
+        ["--max_minutes", "0"],
+        ["--max_minutes", "nan"],
+        ["--loud"],
+        ["--token", ""],
+        ["--token", "a", "--token_file", "b"],
+        ["--allowed_origins", "voice.example.com"],
+        ["--allowed_origins", "https://voice.example.com/path"],
+        ["--proxies", "localhost"],
+    ],
 )
 def test_wrong_flags_get_one_line(options, capsys):
     with pytest.raises(SystemExit) as stop:

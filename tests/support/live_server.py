@@ -4,12 +4,12 @@
 
 """A live server in this process, on a free port of the loopback interface."""
 
-import socket
 import threading
 import time
 
 from live.app import WebServer
 from live.clocked import ClockedServer
+from live.serve import bind
 from live.session import Service
 
 DEADLINE_S = 30
@@ -23,9 +23,7 @@ class LiveServer:
         self._warm_up_s = warm_up_s
         self.server = ClockedServer(engine, sample_rate=16000)
         self.service = Service(self.server, {"backend": "test", "device": "test", "voice": "test"}, **options)
-        self._listener = socket.socket()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("127.0.0.1", port))
+        self._listener = bind("127.0.0.1", port)
         self.port = self._listener.getsockname()[1]
         self.url = f"ws://127.0.0.1:{self.port}/stream"
         self.page = f"http://127.0.0.1:{self.port}/"
