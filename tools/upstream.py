@@ -24,7 +24,7 @@ OWN = REGISTRIES / "files"  # what is other upstream than here
 PLACE, EXPERIMENTAL = "models/demos/audio/llvc", "models/experimental/llvc"
 PACKAGES = ("reference", "streaming", "tt", "experiments")
 FILES = ("ttnn_llvc.py", "conftest.py", "tests/conftest.py", "requirements.txt")
-DEMO = ("__init__.py", "backend.py", "convert.py", "program.py")
+DEMO = ("__init__.py", "backend.py", "convert.py", "program.py", "quota.py")
 TESTS = ("reference", "streaming", "pcc", "perf", "support", "golden")
 # Tests of what stays here though they import none of it.
 STAYS = (
