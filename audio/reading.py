@@ -5,7 +5,6 @@
 """Audio in: files of every kind FFmpeg plays, pipes and raw samples, decoded block by block."""
 
 import os
-import struct
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,35 +17,20 @@ from reference.errors import LLVCError, one_line
 
 from .backlog import take_backlog
 from .callbacks import CalledBack
-from .framing import (
-    TAGS,
-    data_end,
-    is_filler,
-    mpeg_frame_size,
-    mpeg_frames_promised,
-    ogg_is_complete,
-    read_ogg,
-)
+from .damage import Damaged, watch_of
+from .wav import read_wav_header
 
 RAW_TYPES = {"s16": np.dtype("<i2"), "f32": np.dtype("<f4")}  # of --raw
 MIN_RATE = 1000  # Hz
 READ_BYTES = 1 << 16
 
-# Lengths that programs leave in the header of a WAV whose length they do not know: 0, the largest numbers, and what
-# SoX writes, which is the largest signed one less a header.
-UNKNOWN_SIZES = (range(0, 1), range(0x7FFF0000, 0x80000000), range(0xFFFFF000, 1 << 32))
-
 # Containers whose lengths are promises, not estimates.
-EXACT_DURATION = {"flac", "aiff", "au", "caf", "mov"}
+EXACT_DURATION = {"flac", "aiff", "au", "mov"}
 # Containers that number their samples, so that a gap is a loss and no pause.
 NUMBERED = {"flac", "ogg"}
 SHORTFALL = 0.1  # seconds that may be missing: paddings and priming of codecs
 GAP = 0.25  # seconds
-
 KEPT = 1 << 17  # bytes of a pipe's beginning and end: more than a page of Ogg
-PADDING = 1 << 16  # bytes behind the last frame of MPEG audio that are no loss
-MISCOUNTED = 2  # frames: some programs count the one that holds the number
-ADTS_HEADER = 7  # bytes
 
 # Playlists and lists of files make FFmpeg open what they name, over the network too.
 LISTS = {"hls", "concat", "dash", "imf", "image2", "rtsp", "sdp"}
@@ -90,6 +74,9 @@ class AudioReader:
         self._container = self._file = self._frame = self._left = None  # frame: bytes, where samples come as they are
         try:
             self._open(source, raw)
+            if not self.rate >= MIN_RATE:
+                reason = f"a rate of {self.rate} Hz is too low for speech; {MIN_RATE} Hz is the least"
+                raise AudioError(f"{self.name}: {reason}")
         except BaseException:
             self.close()
             raise
@@ -97,14 +84,20 @@ class AudioReader:
     def _open(self, source, raw):
         try:
             self._file = _open_source(source)
-            self.live = not self._file.seekable()  # samples come when they come
-            self._decode = self._raw(*raw) if raw else self._wav_pipe() if self.live else None
-            if self._decode is None:
-                self._open_container(Path(source).suffix)
+            self.live = not self._file.is_file  # samples come when they come
+            if raw:
+                self._decode = self._raw(*raw)
+                return
+            header, consumed = read_wav_header(self._file)
+            # FFmpeg waits for more than there is, and refuses some sizes of RF64 that say nothing.
+            refused = header is not None and header.kind == b"RF64" and header.data_size is None
+            if header is not None and header.dtype is not None and (self.live or refused):
+                self._decode = self._pcm(header)
+            else:
+                self._file.put_back(consumed)
+                self._open_container(Path(source).suffix, header)
         except OSError as error:
             raise AudioError(f"{self.name}: cannot be read ({_reason(error)})") from None
-        if not self.rate >= MIN_RATE:
-            raise AudioError(f"{self.name}: a rate of {self.rate} Hz is too low for speech; {MIN_RATE} Hz is the least")
 
     def __enter__(self):
         return self
@@ -150,7 +143,7 @@ class AudioReader:
             return 0.0
         data, is_live = take_backlog(self._file, self._frame * self.rate)
         count = len(data) // self._frame * self._frame if is_live else 0
-        self._file.unread(data[count:])
+        self._file.put_back(data[count:])
         dropped = count / self._frame / self.rate
         if self._left is not None:
             self._left -= count
@@ -163,15 +156,10 @@ class AudioReader:
         self.rate, self.channels, self._promised = rate, 1, None
         return self._samples(RAW_TYPES[kind], DEFAULT_LAYOUTS[1])
 
-    def _wav_pipe(self):
-        """The decoder of a PCM WAV pipe; None, and nothing taken, for all else."""
-        header, consumed = read_wav_header(self._file)
-        dtype = header and header.dtype
-        if dtype is None:
-            self._file.unread(consumed)
-            return None
+    def _pcm(self, header):
         self.rate, self.channels = header.rate, header.channels
-        self._left = size = None if header.size_unknown else header.data_size
+        dtype = header.dtype
+        self._left = size = header.data_size
         self._promised = self.seconds = None if size is None else size / dtype.itemsize / header.channels / header.rate
         return self._samples(dtype, DEFAULT_LAYOUTS.get(header.channels, ()))
 
@@ -193,16 +181,14 @@ class AudioReader:
 
     # Everything else, by FFmpeg.
 
-    def _open_container(self, suffix):
-        header = None
-        if not self.live:
-            header, _ = read_wav_header(self._file)
-            self._file.seek(0)
-        self._called = CalledBack(self._file, self._file.seekable())
+    def _open_container(self, suffix, header):
+        options = {"protocol_whitelist": "none"}
+        if header is not None and header.data_size is None:
+            options["ignore_length"] = "1"
+        self._called = CalledBack(self._file, self._file.is_file)
         self._called.name = f"audio{suffix if suffix.isascii() and suffix.isprintable() else ''}"
         try:
             with self._called.calling():
-                options = {"protocol_whitelist": "none"}
                 self._container = av.open(self._called, metadata_errors="ignore", options=options)
             form = self._container.format.name
             if LISTS & set(form.split(",")):
@@ -214,10 +200,7 @@ class AudioReader:
             what = "holds no sound" if self._container.streams else "not an audio file that can be read"
             raise AudioError(f"{self.name}: {what}")
         self._form = form.split(",")[0]
-        size = None if self.live else os.fstat(self._file.fileno()).st_size
-        # Of files alone, as pipes cannot be looked through.
-        self._ogg = read_ogg(self._file.at, size) if self._form == "ogg" and size is not None else None
-        self._frames_promised = mpeg_frames_promised(self._file.at) if self._form == "mp3" else None
+        self._watch = watch_of(self._form, self._file)
         self.rate = stream.codec_context.sample_rate
         self.channels = stream.codec_context.channels
         self.tags = {k.lower(): v for k, v in {**self._container.metadata, **stream.metadata}.items()}
@@ -226,57 +209,51 @@ class AudioReader:
             duration = self._container.duration / av.time_base
         exact = self._form in EXACT_DURATION or (self._form == "matroska" and len(self._container.streams) == 1)
         self._promised = duration if exact else None
-        if header is not None:
-            self._promised = header.promised_seconds(size)
-        if self._form in ("caf", "w64") and size is not None and duration:
-            start, end = data_end(self._file.at) or (0, size)
-            self._promised = duration * max(1, (end - start) / max(1, size - start))
+        if self._form == "caf" and stream.frames and self.rate:
+            self._promised = stream.frames / self.rate
+        if header is not None and not self.live:
+            self._promised = header.promised_seconds(self._file.size)
         self.seconds = self._length = duration
         self._decode = self._decoded()
 
     def _decoded(self):
+        """Blocks up to the end or the first damage."""
         position, link, begin = 0.0, 0, 0.0  # link, and its begin: of those that are chained one behind the other
         held, expected = [], None  # blocks of padding, if no more comes; the next frame's time by the last one's
         joint = None  # the first packet of a link
-        for frame, packet in self._frames():
-            if self._ogg and packet.pos is not None and (number := self._ogg.link(packet.pos)) > link:
-                link, begin, held, expected, joint = number, position, [], None, packet
-            if packet is joint and self._stream.codec_context.name == "vorbis":
-                continue  # the decoder laps it over the link before
-            seconds = frame.samples / frame.sample_rate
-            time = None if frame.pts is None else float(frame.pts * frame.time_base)
-            lost = None not in (time, expected) and self._form in NUMBERED and time - expected > GAP
-            lost = lost or self._ogg and self._ogg.lost and (link, position - begin + seconds / 2) > self._ogg.lost
-            if lost or frame.is_corrupt:
-                self.damage = f"damaged at {position:.2f} s"
-                return
-            expected = None if time is None else time + seconds
-            samples, layout = _frame_samples(frame), _frame_layout(frame)
-            position += seconds
-            # The codec pads the last frame; how much, the container says.
-            end = self._end(link)
-            beyond = 0 if end is None else position - begin - end
-            if beyond <= 0 or beyond > GAP:  # which is no padding
-                yield from held
-                held, beyond = [], 0
-            inside = frame.samples - min(frame.samples, round(beyond * frame.sample_rate))
-            yield Block(samples[:, :inside], frame.sample_rate, layout)
-            if inside < frame.samples:
-                held.append(Block(samples[:, inside:], frame.sample_rate, layout))
-        complete = self._ogg.complete if self._ogg else self._form != "ogg" or ogg_is_complete(self._file.tail)
-        if self.damage is None and not complete:
-            self.damage = f"damaged, ends at {position:.2f} s without its last page"
-
-    def _end(self, link):
-        """The time (s) at which a link ends; None where nobody knows."""
-        if self._ogg:
-            return self._ogg.ends[link] if link < len(self._ogg.ends) else None
-        return self._length if self._form == "mov" else None
+        try:
+            for frame, packet in self._frames():
+                if (number := self._watch.link(packet)) > link:
+                    link, begin, held, expected, joint = number, position, [], None, packet
+                if packet is joint and self._stream.codec_context.name == "vorbis":
+                    continue  # the decoder laps it over the link before
+                seconds = frame.samples / frame.sample_rate
+                time = None if frame.pts is None else float(frame.pts * frame.time_base)
+                gap = None not in (time, expected) and self._form in NUMBERED and time - expected > GAP
+                if gap or frame.is_corrupt or self._watch.is_lost(link, position - begin + seconds / 2):
+                    raise Damaged
+                expected = None if time is None else time + seconds
+                samples, layout = _frame_samples(frame), _frame_layout(frame)
+                position += seconds
+                # The codec pads the last frame; how much, the container says.
+                end = self._length if self._form == "mov" else self._watch.end(link)
+                beyond = 0 if end is None else position - begin - end
+                if beyond <= 0 or beyond > GAP:  # which is no padding
+                    yield from held
+                    held, beyond = [], 0
+                inside = frame.samples - min(frame.samples, round(beyond * frame.sample_rate))
+                yield Block(samples[:, :inside], frame.sample_rate, layout)
+                if inside < frame.samples:
+                    held.append(Block(samples[:, inside:], frame.sample_rate, layout))
+        except Damaged as damage:
+            self.damage = f"damaged at {position:.2f} s{damage}"
+        else:
+            end = self._watch.at_end()
+            self.damage = None if end is None else f"damaged, ends at {position:.2f} s{end}"
 
     def _frames(self):
-        """(frame, its packet) up to the end or the first damage. What does not decode in front is no audio."""
-        started, position, errors = False, 0.0, None
-        count = lost = end = 0  # packets; bytes since the last one that were none; where it ended
+        """(frame, its packet) up to the end, or Damaged. What does not decode in front is no audio."""
+        started, end, refused = False, 0, None  # end: of the last packet, in bytes
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -284,110 +261,28 @@ class AudioReader:
                     packet = next(packets, None)
                 if packet is None:
                     break
-                if self._form == "mp3" and packet.size:
-                    size = mpeg_frame_size(bytes(packet)[:4])
-                    if size is None:  # between the frames, where a decoder would complain
-                        lost += 0 if not started or bytes(packet).startswith(TAGS) else packet.size
-                        continue
-                    if lost or packet.size < size:
-                        for frame in self._stream.codec_context.decode(None):  # that it holds back
-                            position += frame.samples / frame.sample_rate
-                            yield frame, packet
-                        self.damage = f"damaged at {position:.2f} s"
-                        return
-                    count += 1
+                if packet.size and not self._watch.holds_frame(packet, started):
+                    continue
                 frames = packet.decode()
                 end = end if packet.pos is None else packet.pos + packet.size
+            except av.error.EOFError:
+                break
             except (av.error.FFmpegError, ValueError) as error:
-                if isinstance(error, av.error.EOFError):
-                    break
-                errors = error
-                if started and self._form == "aac" and self._nothing_behind(end):
+                refused = error
+                if started and self._watch.is_over(end):
                     break
                 if started:
-                    self.damage = f"damaged at {position:.2f} s ({_reason(error)})"
-                    return
+                    raise Damaged(f" ({_reason(error)})") from None
                 continue
+            except Damaged:
+                for frame in self._stream.codec_context.decode(None):  # that it holds back
+                    yield frame, packet
+                raise
             for frame in frames:
                 started = True
-                position += frame.samples / frame.sample_rate
                 yield frame, packet
-        if lost > PADDING or self._frames_promised is not None and count < self._frames_promised - MISCOUNTED:
-            self.damage = f"damaged, ends at {position:.2f} s"
-        if not started and errors is not None:
-            raise AudioError(f"{self.name}: damaged, nothing in it can be decoded ({_reason(errors)})")
-
-    def _nothing_behind(self, offset):
-        """Whether a file's bytes from there on are no frame of ADTS."""
-        rest = self._file.at(offset, PADDING)
-        return len(rest) < ADTS_HEADER and rest[:1] != b"\xff" or is_filler(rest)
-
-
-@dataclass
-class WavHeader:
-    """What stands in front of a WAV file's samples."""
-
-    tag: int
-    channels: int
-    rate: int
-    bytes_per_second: int
-    bits: int
-    data_size: int
-    start: int
-
-    @property
-    def size_unknown(self):
-        return any(self.data_size in sizes for sizes in UNKNOWN_SIZES)
-
-    @property
-    def dtype(self):
-        """The samples' type, None where it takes a decoder."""
-        kinds = {(1, 8): "u1", (1, 16): "<i2", (1, 32): "<i4", (3, 32): "<f4", (3, 64): "<f8"}
-        name = kinds.get((self.tag, self.bits)) if self.channels and self.rate else None
-        return name and np.dtype(name)
-
-    def promised_seconds(self, file_size):
-        """The length that the data chunk promises, None if the file holds it all or the header does not know."""
-        if self.size_unknown or self.start + self.data_size <= file_size or not self.bytes_per_second:
-            return None
-        return self.data_size / self.bytes_per_second
-
-
-def read_wav_header(file):
-    """(the WavHeader, or None if it is no WAV file, the bytes read). Leaves the file at the first sample."""
-    consumed = bytearray()
-
-    def take(count):
-        start = len(consumed)
-        while len(consumed) < start + count:
-            data = file.read(start + count - len(consumed))
-            if not data:
-                break
-            consumed.extend(data)
-        return bytes(consumed[start:])
-
-    form, large = None, None
-    head = take(12)
-    if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
-        return None, consumed
-    while len(chunk := take(8)) == 8:
-        name, size = chunk[:4], int.from_bytes(chunk[4:], "little")
-        if name == b"data":
-            if form is None:
-                break
-            size = large if large is not None and size == 0xFFFFFFFF else size
-            return WavHeader(*form, size, len(consumed)), consumed
-        if size > 1 << 24:
-            break
-        body = take(size + size % 2)
-        if name == b"fmt " and len(body) >= 16:
-            tag, channels, rate, per_second, _, bits = struct.unpack("<HHIIHH", body[:16])
-            if tag == 0xFFFE and len(body) >= 26:
-                tag = int.from_bytes(body[24:26], "little")
-            form = tag, channels, rate, per_second, bits
-        elif name == b"ds64" and len(body) >= 16:
-            large = int.from_bytes(body[8:16], "little")
-    return None, consumed
+        if not started and refused is not None:
+            raise AudioError(f"{self.name}: damaged, nothing in it can be decoded ({_reason(refused)})")
 
 
 class _Source:
@@ -395,7 +290,9 @@ class _Source:
 
     def __init__(self, file):
         self._file = file
-        self.seekable, self.fileno, self.tell, self.close = file.seekable, file.fileno, file.tell, file.close
+        self.tell, self.fileno, self.close = file.tell, file.fileno, file.close
+        self.is_file = file.seekable()
+        self.size = os.fstat(file.fileno()).st_size if self.is_file else None
         self._unread = self._head = self.tail = b""  # tail: the last bytes read
 
     def seek(self, offset, whence=0):
@@ -409,19 +306,23 @@ class _Source:
             data, self._unread = self._unread[:size], self._unread[size:]
             return data
         data = self._file.read(size) or b""
-        if not self.seekable():
+        if not self.is_file:
             self._head += data[: KEPT - len(self._head)]
             self.tail = (self.tail + data)[-KEPT:]
         return data
 
     def at(self, offset, count):
         """The bytes there, without reading on; of a pipe only what was read of its beginning."""
-        if self.seekable():
+        if self.is_file:
             return os.pread(self._file.fileno(), count, offset)
         return self._head[offset : offset + count]
 
-    def unread(self, data):
-        self._unread = bytes(data) + self._unread
+    def put_back(self, data):
+        """Of what was read last."""
+        if self.is_file:
+            self._file.seek(-len(data), os.SEEK_CUR)
+        else:
+            self._unread = bytes(data) + self._unread
 
 
 def _open_source(source):

@@ -12,15 +12,16 @@ from .filtering import SignalFilter
 
 # Beyond so many samples for one, its filter would take hundreds of megabytes.
 MAX_RATIO = 100
+FILTER = 32  # samples at the lower rate
 
 
 class Resampler:
     """Resamples a stream of float32 samples from one rate (Hz) to another; between equal rates it is the identity.
 
     Samples are arrays [n], or [signals, n] where a number of signals is given. What comes out does not depend on how
-    the stream is cut into pieces, is aligned with what goes in, and is as long as it, to the nearest sample; it comes
-    half a filter later, 16 samples at the lower rate. By FFmpeg's resampler, on a linear phase. ValueError for a rate
-    so high that hardly anything would be left.
+    the stream is cut into pieces, is aligned with what goes in, and is as long as it, rounded up; it comes half a
+    filter later, 16 samples at the lower rate. By FFmpeg's resampler, on a linear phase. ValueError for a rate so high
+    that hardly anything would be left.
     """
 
     def __init__(self, rate, new_rate, signals=None):
@@ -32,7 +33,7 @@ class Resampler:
 
     def reset(self):
         """Starts anew with the next sample."""
-        self._filters = None
+        self._filters, self._taken, self._given = None, 0, 0
         if self.rate != self.new_rate:
             resample = [("aresample", str(self.new_rate))]
             self._filters = [SignalFilter(self.rate, resample) for _ in range(self._signals or 1)]
@@ -41,15 +42,20 @@ class Resampler:
         """Takes samples [n] or [signals, n]; returns those that are ready, which may be none."""
         if self._filters is None:
             return samples
-        if self._signals is None:
-            return self._filters[0].push(samples)
-        return np.stack([resample.push(signal) for resample, signal in zip(self._filters, samples, strict=True)])
+        signals = samples[None] if self._signals is None else samples
+        ready = np.stack([resample.push(signal) for resample, signal in zip(self._filters, signals, strict=True)])
+        self._taken += samples.shape[-1]
+        self._given += ready.shape[1]
+        return ready[0] if self._signals is None else ready
 
     def flush(self):
         """Ends the stream: the samples still inside. The next push starts anew."""
         if self._filters is None:
             return np.zeros(0 if self._signals is None else (self._signals, 0), np.float32)
-        rest = np.stack([resample.flush() for resample in self._filters])
+        owed = -(-self._taken * self.new_rate // self.rate) - self._given
+        # FFmpeg's own end of a signal that is shorter than the filter is none.
+        silence = np.zeros(FILTER * -(-self.rate // min(self.rate, self.new_rate)), np.float32)
+        rest = np.stack([np.concatenate((each.push(silence), each.flush()))[:owed] for each in self._filters])
         self.reset()
         return rest[0] if self._signals is None else rest
 

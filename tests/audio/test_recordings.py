@@ -111,12 +111,38 @@ def test_containers_codecs_rates_and_channels(tmp_path_factory, data):
     assert correlation(audio, resample_poly(samples, 16000, rate)) > wanted - 0.02
 
 
-@pytest.mark.parametrize("size", [0, 0x7FFFFFFF - 36, 0x7FFFF000, 0xFFFFFFFF])
+MIDDLES = [0x80000000 + offset for offset in (-0x10000, -0x1000, -37, -36, -2, -1, 0, 36, 44, 0x1000)]
+
+
+@pytest.mark.parametrize("size", [0, *MIDDLES, 0xFFFFF000, 0xFFFFFFDB, 0xFFFFFFFE, 0xFFFFFFFF])
 @pytest.mark.parametrize("piped", [False, True])
 def test_wav_of_unknown_length(tmp_path, size, piped):
+    """SoX writes 0x7FFFF000, arecord 0x80000000, FFmpeg 0xFFFFFFFF; others these less a header, or 0."""
     path = tmp_path / "a.wav"
     content = wav(speech(), riff_size=size, data_size=size)
     assert len(read_whole(path, content, piped)) == 16000
+
+
+@pytest.mark.parametrize("size", [None, 0, 0x80000000, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, (1 << 64) - 45])
+@pytest.mark.parametrize("piped", [False, True])
+def test_rf64_of_unknown_length(tmp_path, size, piped):
+    """None: without the chunk that holds the size."""
+    content = wav(speech(), data_size=0xFFFFFFFF)
+    large = b"" if size is None else b"ds64\x1c\0\0\0" + struct.pack("<QQQI", size, size, 0, 0)
+    content = b"RF64" + b"\xff" * 4 + b"WAVE" + large + content[12:]
+    assert len(read_whole(tmp_path / "a.wav", content, piped)) == 16000
+
+
+@pytest.mark.parametrize("kind", ["rf64", "w64"])
+@pytest.mark.parametrize("piped", [False, True])
+def test_sizes_of_64_bits(tmp_path, kind, piped):
+    """All that is promised is there, or it is told; what stands behind it is no sound."""
+    path = tmp_path / f"whole.{kind}"
+    soundfile.write(path, speech(), 16000, subtype="PCM_16")
+    content = path.read_bytes()
+    assert len(read_whole(tmp_path / "behind", content + bytes(3000), piped)) == 16000
+    with pytest.raises(AudioError, match="damaged, ends after 0.50 of 1.00 s"):
+        read_whole(tmp_path / "cut", content[:-16000], piped)
 
 
 def read_whole(path, content, piped):

@@ -4,6 +4,8 @@
 
 """One resampler for files and live streams: exact lengths, no delay to speak of, and the same in whatever pieces."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,7 +19,7 @@ RATES = [(48000, 16000), (44100, 16000), (16000, 48000), (16000, 44100), (8000, 
 @settings(max_examples=25)
 @given(
     st.sampled_from((8000, 11025, 11127, 22050, 44100, 48000)),
-    st.lists(st.integers(0, 9000), min_size=1, max_size=6),
+    st.lists(st.integers(0, 20) | st.integers(0, 9000), min_size=1, max_size=6),
 )
 def test_block_by_block_is_that_of_the_whole(rate, sizes):
     x = np.random.default_rng(0).uniform(-1, 1, (2, sum(sizes))).astype(np.float32)
@@ -25,7 +27,7 @@ def test_block_by_block_is_that_of_the_whole(rate, sizes):
     y = np.concatenate(list(resampled([(block, rate) for block in blocks], 16000)), axis=1)
     whole = np.concatenate(list(resampled([(x, rate)], 16000)), axis=1)
     assert y.dtype == np.float32 and np.array_equal(y, whole)
-    assert abs(y.shape[1] - x.shape[1] * 16000 / rate) <= 1
+    assert y.shape == (2, math.ceil(x.shape[1] * 16000 / rate))
 
 
 def tone(frequency, rate, seconds=1):

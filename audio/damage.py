@@ -2,7 +2,10 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Damage that FFmpeg passes over in silence, as the frames, pages and headers of a file show it."""
+"""Damage that FFmpeg passes over in silence, as the frames of MPEG audio and the pages of Ogg show it.
+
+A watch stands beside the decoding of a file or pipe; watch_of says which. What decoding tells is left to it.
+"""
 
 import re
 import struct
@@ -21,12 +24,105 @@ BIT_RATES = {
 }
 RATES = (44100, 48000, 32000)  # Hz, halved in version 2, quartered in 2.5
 TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
+PADDING = 1 << 16  # bytes behind the last frame that are no loss
+MISCOUNTED = 2  # frames: some programs count the one that holds the number
+ADTS_HEADER = 7  # bytes
 REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def is_filler(data):
-    """Whether bytes between or behind frames are no lost audio: a tag, or padding."""
-    return data.startswith(TAGS) or not data.strip(b"\0")
+class Damaged(Exception):
+    """Something is missing or broken here; its text, which may be empty, says more."""
+
+
+class Watch:
+    """Of containers where FFmpeg hides nothing. Links are recordings that are chained one behind the other."""
+
+    def __init__(self, source):
+        """source: at(offset, count) gives its bytes; is_file; size, if it is one; tail, of a pipe, the last bytes."""
+        self._source = source
+
+    def holds_frame(self, packet, started):
+        """Whether a packet is one for the decoder; `started`: there was audio before. Damaged if it is broken."""
+        return True
+
+    def is_over(self, offset):
+        """Whether nothing is lost where the decoder refuses what stands behind the offset."""
+        return False
+
+    def link(self, packet):
+        """The number of the link that a packet belongs to."""
+        return 0
+
+    def end(self, link):
+        """The time (s) at which a link ends; None where nobody knows."""
+        return None
+
+    def is_lost(self, link, seconds):
+        """Whether what comes at this time of a link is missing or stands behind something that is."""
+        return False
+
+    def at_end(self):
+        """What is wrong with the end, as text that may be empty; None if it is right."""
+        return None
+
+
+def watch_of(form, source):
+    """The Watch for a container by FFmpeg's name for it."""
+    return {"mp3": MpegWatch, "aac": AdtsWatch, "ogg": OggWatch}.get(form, Watch)(source)
+
+
+class MpegWatch(Watch):
+    """Frames that are cut, bytes between frames that belong to none, and fewer frames than the head promises."""
+
+    def __init__(self, source):
+        super().__init__(source)
+        self._promised = mpeg_frames_promised(source.at)
+        self._frames = self._lost = 0  # lost: bytes since the last frame that were none
+
+    def holds_frame(self, packet, started):
+        size = mpeg_frame_size(bytes(packet)[:4])
+        if size is None:  # where a decoder would complain
+            if started and not bytes(packet).startswith(TAGS):
+                self._lost += packet.size
+            return False
+        if self._lost or packet.size < size:
+            raise Damaged
+        self._frames += 1
+        return True
+
+    def at_end(self):
+        short = self._promised is not None and self._frames < self._promised - MISCOUNTED
+        return "" if short or self._lost > PADDING else None
+
+
+class AdtsWatch(Watch):
+    """Tags and padding at the end of AAC, of which a decoder complains, are no damage."""
+
+    def is_over(self, offset):
+        rest = self._source.at(offset, PADDING)
+        return len(rest) < ADTS_HEADER and rest[:1] != b"\xff" or rest.startswith(TAGS) or not rest.strip(b"\0")
+
+
+class OggWatch(Watch):
+    """Pages that are missing or broken. Of pipes, which cannot be looked through, the last one."""
+
+    def __init__(self, source):
+        super().__init__(source)
+        self._file = read_ogg(source.at, source.size) if source.is_file else None
+
+    def link(self, packet):
+        known = self._file is not None and packet.pos is not None
+        return max(0, bisect_right(self._file.starts, packet.pos) - 1) if known else 0
+
+    def end(self, link):
+        return self._file.ends[link] if self._file is not None and link < len(self._file.ends) else None
+
+    def is_lost(self, link, seconds):
+        return self._file is not None and self._file.lost is not None and (link, seconds) > self._file.lost
+
+    def at_end(self):
+        complete = ogg_is_complete(self._source.tail) if self._file is None else self._file.complete
+        return None if complete else " without its last page"
 
 
 def mpeg_frame_size(header):
@@ -73,10 +169,6 @@ class OggFile:
     ends: list = field(default_factory=list)
     lost: tuple | None = None
     complete: bool = False
-
-    def link(self, offset):
-        """The number of the link at an offset."""
-        return max(0, bisect_right(self.starts, offset) - 1)
 
 
 def read_ogg(at, size):
@@ -148,23 +240,3 @@ def _ogg_clock(body):
     elif body.startswith(b"\x7fFLAC"):
         rate = int.from_bytes(body[27:30], "big") >> 4
     return (rate, skipped) if rate else None
-
-
-def data_end(at):
-    """Where the samples of a Wave64 or CAF file begin and, by their chunk's size, end; None if nothing says so."""
-    head = at(0, 24)
-    if head[:4] == b"caff":
-        offset, header, marker, order, before = 8, 12, b"data", "big", 0
-    elif head[:4] == b"riff" and len(head) == 24:
-        offset, header, marker, order, before = 40, 24, b"data", "little", 24
-    else:
-        return None
-    while len(chunk := at(offset, header)) == header:
-        size = int.from_bytes(chunk[-8:], order, signed=True)
-        if size < before:  # unknown, or nonsense
-            return None
-        if chunk[:4] == marker:
-            return offset + header, offset + header - before + size
-        offset += header - before + size
-        offset += -offset % 8 if order == "little" else 0
-    return None
