@@ -11,6 +11,7 @@ import platform
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from demo.backend import open_backend
@@ -21,7 +22,6 @@ from streaming.server import StreamServer
 
 from .item import CorpusError
 from .job import ItemJob
-from .rows import RowReader
 from .state import State
 
 PACKAGES = ("torch", "av", "soundfile", "onnxruntime", "ttnn")
@@ -54,12 +54,18 @@ class CorpusConverter:
         self.node, self.alive = node, alive
         self.state = State(settings.output, settings.run)
         self.place = self.state.output if settings.packed is None else self.state.audio
-        self.rows = RowReader()
         self.stopped = None
         self._stack, self._engine, self._made = ExitStack(), None, None
         self._report, self._name = report, f"{platform.node()}:{os.getpid()}"
         self._audio_s = self._busy_s = 0.0
         self._begin = self._since = time.monotonic()
+
+    @cached_property
+    def rows(self):
+        """Takes audio out of tables."""
+        from .rows import RowReader  # pyarrow, which takes a while to import
+
+        return RowReader()
 
     def convert(self, unit):
         """Converts [(Item, its record of an earlier run or None)].

@@ -29,8 +29,9 @@ class CutCorpus(JsonCorpus):
         self._folder, self._output = os.path.dirname(os.path.abspath(path)), Path(output)
         self._rows = []  # (row, names of its cuts' sources, None if it cannot be converted)
         for number, row in enumerate(rows, 1):
-            name = str(row.get("id", f"row {number}"))
+            name = f"row {number}"
             try:
+                name = str(row["id"])
                 self._rows.append((row, self._take(row, channels)))
             except CorpusError as error:
                 self.failures.append((name, f"cut {name}: {error}"))

@@ -23,7 +23,9 @@ class FolderCorpus(JsonCorpus):
         super().__init__()
         self.files, self.left_out, unreadable = find_audio_files(path, output)
         names = {os.path.relpath(file, path) for file in self.files}
-        self.tables = [file for file, _ in self.left_out if file.suffix == ".parquet" and file.is_file()]
+        tables = [file for file, _ in self.left_out if file.suffix == ".parquet" and file.is_file()]
+        tables = {os.path.realpath(file): file for file in reversed(tables) if not file.name.startswith(".")}
+        self.tables = sorted(tables.values())
         if not names and not unreadable and not kept and not self.tables:
             raise CorpusError(no_audio_files(path, self.left_out))
         self.failures = [(name := os.path.relpath(folder, path), f"{name}: {why}") for folder, why in unreadable]

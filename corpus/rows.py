@@ -4,9 +4,13 @@
 
 """Audio out of the rows of a table, one at a time."""
 
+import io
 import os
 
+import numpy as np
+import pyarrow
 import soundfile
+from pyarrow import parquet
 
 from audio.files import replacing
 from audio.reading import AudioError
@@ -26,29 +30,24 @@ class RowReader:
     def take(self, source, copy):
         """The path of a Source's audio: of `copy`, which is written, or of the file that the row names."""
         value = self._row(source.path, *source.row)
-        if hasattr(value, "items"):
-            parts = dict(value.items()) if value.is_valid else {}
-        else:
-            parts = {"bytes" if isinstance(value.as_py(), bytes) else "path": value}
-        given = {name: part for name, part in parts.items() if part.is_valid}
+        if not isinstance(value, pyarrow.StructScalar):
+            value = {"bytes" if isinstance(value.as_py(), bytes) else "path": value}
+        elif not value.is_valid:
+            value = {}
+        given = {name: part for name, part in value.items() if part.is_valid}
         if "bytes" in given:
-            with replacing(copy) as temporary:
-                temporary.write_bytes(given["bytes"].as_py())
-            return copy
-        if "array" in given:
-            rate = given["sampling_rate"].as_py() if "sampling_rate" in given else None
-            with replacing(copy) as temporary:
-                _write_samples(source.name, given["array"], rate, temporary)
-            return copy
-        path = given["path"].as_py() if "path" in given else ""
-        if not path:
+            content = given["bytes"].as_py()
+        elif "array" in given:
+            content = _as_wav(source.name, given["array"], "sampling_rate" in given and given["sampling_rate"].as_py())
+        elif path := "path" in given and given["path"].as_py():
+            return find_file(path, os.path.dirname(source.path))
+        else:
             raise AudioError(f"{source.name}: neither bytes nor a path in its row")
-        return find_file(path, os.path.dirname(source.path))
+        with replacing(copy) as temporary:
+            temporary.write_bytes(content)
+        return copy
 
     def _row(self, path, column, group, row):
-        import pyarrow
-        from pyarrow import parquet
-
         try:
             if self._at is None or self._at[:3] != (path, column, group) or self._at[3] > row:
                 # Read as a stream: a row group may be larger than the memory.
@@ -65,18 +64,18 @@ class RowReader:
             raise AudioError(f"{path}: row {row} of row group {group} cannot be read ({error})") from None
 
 
-def _write_samples(name, samples, rate, path):
-    """Writes decoded audio, a list of samples or one for each channel, as a WAV file. AudioError if it is none."""
-    values, channels = samples.values, 1
-    if values.type.num_fields:
-        channels, values = len(values), values.flatten()
-    array = values.to_numpy(zero_copy_only=False)
-    if array.dtype.kind == "f":
-        array = array.astype("float32")
-    if array.dtype.name not in SUBTYPES:
-        raise AudioError(f"{name}: an array of {array.dtype}, which are no samples")
+def _as_wav(name, samples, rate):
+    """Decoded audio, a list of samples or one for each channel, as a WAV file's bytes. AudioError if it is none."""
+    values, content = samples.values, io.BytesIO()
+    channels = [channel.values for channel in values] if values.type.num_fields else [values]
     try:
-        array = array.reshape(channels, -1).T
-        soundfile.write(path, array, int(rate), format="WAV", subtype=SUBTYPES[array.dtype.name])
-    except (TypeError, ValueError, soundfile.SoundFileError):
-        raise AudioError(f"{name}: an array of {channels} channels at {rate} Hz, which is no audio") from None
+        if any(channel is None for channel in channels):
+            raise ValueError("a channel without samples")
+        array = np.stack([channel.to_numpy(zero_copy_only=False) for channel in channels], axis=1)
+        array = array.astype(np.float32) if array.dtype.kind == "f" else array
+        soundfile.write(content, array, int(rate), format="WAV", subtype=SUBTYPES[array.dtype.name])
+    except KeyError:
+        raise AudioError(f"{name}: an array of {array.dtype}, which are no samples") from None
+    except (ValueError, soundfile.SoundFileError) as error:
+        raise AudioError(f"{name}: {len(channels)} channels at {rate or 'no'} Hz make no audio ({error})") from None
+    return content.getvalue()

@@ -32,14 +32,17 @@ def check_folder(state):
     Without a list of shards nothing may be there but results that the records name; with one, other Parquet files are
     refused, which would be taken for rows of the same table.
     """
-    folder, before, ready = state.output / FOLDER, _listed(state.folder / LIST), _listed(state.folder / READY / LIST)
+    folder = state.output / FOLDER
+    if not os.path.lexists(folder):
+        return
+    before, ready = _listed(state.folder / LIST), _listed(state.folder / READY / LIST)
     no_list = before is None and ready is None
     moved = (name for name in ready or () if not (state.folder / READY / FOLDER / name).exists())
     ours = {folder / name for name in (*(before or ()), *moved)}
     ours |= {state.output / record["output"] for record in state.load_records().values() if "output" in record}
     there = {path for path in folder.rglob("*") if not path.is_dir()}
     foreign = sorted(path for path in there - ours if no_list or path.suffix == SUFFIX)
-    if os.path.lexists(folder) and (not folder.is_dir() or no_list and not there):
+    if not folder.is_dir() or no_list and not there:
         foreign = [folder]
     if foreign:
         raise CorpusError(f"{foreign[0]}: was not written by an earlier run and stays; name another folder with -o")

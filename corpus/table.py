@@ -56,7 +56,8 @@ class TableCorpus(Corpus):
         """A file's rows: [(file, Source.row, path that the row names or None, whether there is only that, bytes)]."""
         audio, kind = self.audio, opened.schema_arrow.field(self.audio).type
         fields = {field.name: field.type for field in kind} if types.is_struct(kind) else {}
-        is_text, is_decoded = _is_text(kind), {"array", "sampling_rate"} <= fields.keys()
+        is_text = _is_text(kind)
+        is_decoded = "sampling_rate" in fields and _is_samples(fields.get("array"))
         has_path = is_text or "path" in fields and _is_text(fields["path"])
         if not (has_path or is_decoded or _is_bytes(kind) or "bytes" in fields and _is_bytes(fields["bytes"])):
             what = "not bytes, paths or both, nor decoded audio"
@@ -126,6 +127,14 @@ def _is_text(kind):
 def _is_bytes(kind):
     kind = kind.value_type if types.is_dictionary(kind) else kind
     return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+
+
+def _is_samples(kind):
+    """Whether a type is a list of numbers, or of such lists."""
+    depth = 0
+    while kind is not None and (types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)):
+        kind, depth = kind.value_type, depth + 1
+    return depth in (1, 2) and (types.is_floating(kind) or types.is_integer(kind))
 
 
 def _first_line(error):

@@ -184,6 +184,16 @@ def test_tables_beside_audio_files(convert, dataset, tmp_path):
     assert left_out == {"notes.txt", "speakers.parquet"}
 
 
+def test_hidden_and_linked_tables(convert, dataset, tmp_path):
+    shard = dataset / "data" / "train-00000-of-00002.parquet"
+    (dataset / "data" / ".hidden.parquet").write_bytes(shard.read_bytes())
+    (dataset / "again.parquet").symlink_to(shard)
+    os.rename(dataset / "data" / "train-00001-of-00002.parquet", tmp_path / "blob")
+    (dataset / "data" / "train-00001-of-00002.parquet").symlink_to(tmp_path / "blob")
+    assert convert("-i", dataset, "-o", tmp_path / "out") == 0
+    assert len(read_table(tmp_path / "out" / "manifest.parquet")) == 2
+
+
 def test_a_folder_of_tables_again(convert, dataset, tmp_path, capsys):
     for _ in range(2):
         assert convert("-i", dataset, "-o", tmp_path / "out") == 0
@@ -279,13 +289,14 @@ def test_odd_cuts(convert, tmp_path):
         cut("url", recording("https://example.org/a.wav", "url")),
         cut("bucket", recording("s3://bucket/a.wav")),
         cut("no time", recording("a.wav"), duration=None),
+        {key: value for key, value in cut("", recording("a.wav")).items() if key != "id"},
         cut("uri", recording(f"file://{tmp_path}/in/a.wav")),
     ]
     assert convert("-i", write_lines(tmp_path / "in" / "cuts.jsonl", rows), "-o", tmp_path / "out") == 1
     with gzip.open(tmp_path / "out" / "cuts.jsonl.gz", "rt") as file:
         assert [json.loads(line)["id"] for line in file] == ["good", "uri"]
     reasons = failed(tmp_path / "out")
-    assert reasons.keys() == {"row 1", "features", "empty", "url", "s3://bucket/a.wav", "no time"}
+    assert reasons.keys() == {"row 1", "features", "empty", "url", "s3://bucket/a.wav", "no time", "row 8"}
     assert "no recording that is in files" in reasons["features"] and "no recording" in reasons["empty"]
     assert "of type url" in reasons["url"] and reasons["no time"] == "row 7: not a cut of lhotse"
 
@@ -376,10 +387,12 @@ def test_decoded_audio(convert, tmp_path):
     form = pyarrow.struct(
         [("array", pyarrow.list_(pyarrow.list_(pyarrow.float32()))), ("sampling_rate", pyarrow.int32())]
     )
-    rows = [{"array": list(stereo), "sampling_rate": 8000}, {"array": [[0.1], [0.1, 0.2]], "sampling_rate": 8000}]
+    bad = [[[0.1], [0.1, 0.2, 0.3]], [[0.1, 0.2], None], [], None]
+    rows = [{"array": array, "sampling_rate": 8000} for array in (list(stereo), *bad)]
     source = write_table(tmp_path / "stereo.parquet", audio=pyarrow.array(rows, form))
     assert convert("-i", source, "-o", tmp_path / "out", "--channels", "each") == 1
     (row,) = read_table(tmp_path / "out" / "manifest.parquet")
+    assert failed(tmp_path / "out").keys() == {"#1", "#2", "#3", "#4"}
     (tmp_path / "in").mkdir()
     os.rename(tmp_path / "stereo.wav", tmp_path / "in" / "stereo.wav")
     assert convert("-i", tmp_path / "in", "-o", tmp_path / "by file", "--channels", "each") == 0
@@ -387,6 +400,24 @@ def test_decoded_audio(convert, tmp_path):
     assert (
         value.shape[1] == 2 and (value == soundfile.read(tmp_path / "by file" / "stereo.wav", dtype="int16")[0]).all()
     )
+
+
+def test_paths_of_a_table(convert, tmp_path):
+    for name in ("a.wav", "b.wav"):
+        record(tmp_path / name, seed=ord(name[0]))
+    values = ["a.wav", "s3://bucket/a.wav", None, "gone.wav", f"file://{tmp_path}/b.wav", "a.wav"]
+    source = write_table(tmp_path / "in.parquet", audio=values, n=list(range(6)))
+    assert convert("-i", source, "-o", tmp_path / "out") == 1
+    assert [row["n"] for row in read_table(tmp_path / "out" / "manifest.parquet")] == [0, 4, 5]
+    assert failed(tmp_path / "out").keys() == {"s3://bucket/a.wav", "#2", "gone.wav"}
+
+
+@pytest.mark.parametrize("array", [[b"bytes"], [{"x": 1}], [[[0.1]]], b"bytes", ["text"], 0.5])
+def test_arrays_of_no_samples(convert, tmp_path, capsys, array):
+    source = write_table(tmp_path / "in.parquet", audio=[{"array": array, "sampling_rate": 16000}])
+    assert convert("-i", source, "-o", tmp_path / "out") == 1
+    error = capsys.readouterr().err
+    assert "its column audio holds struct" in error and error.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
 def test_whole_numbers_are_samples_of_their_width(convert, tmp_path):
