@@ -19,8 +19,12 @@ from reference.errors import LLVCError, one_line
 
 from .connections import WAIT_S, HTTPProtocol, Visit, Visits, WebSocketProtocol, most_waiting
 from .protocol import MAX_FRAME
+from .rate import Rate
 from .session import serve
 
+# Of all strangers together, who have to wait for one another: what is left of the time belongs to the streams.
+ACCEPTS_PER_S, ACCEPT_BURST = 1000, 100  # connections
+REQUESTS_PER_S, REQUEST_BURST = 300, 30  # HTTP's, and WebSockets that begin
 BACKLOG = 1024  # connections that the system holds until they are accepted
 ACCEPT_AGAIN_S = 0.1
 SHUTDOWN_S = 3  # for clients to go when the server ends
@@ -40,13 +44,15 @@ HEADERS = {
 
 
 class AccessMiddleware:
-    """Refuses HTTP requests by another name, with 421; notes where the clients of a proxy come from."""
+    """Paces requests, refuses those by another name with 421, and notes where the clients of a proxy come from."""
 
     def __init__(self, app, access):
         self.app, self.access = app, access
+        self._requests = Rate(REQUESTS_PER_S, REQUEST_BURST)
 
     async def __call__(self, scope, receive, send):
         if scope["type"] in ("http", "websocket"):
+            await asyncio.sleep(self._requests.take())
             visit = scope["state"]["visit"]
             if self.access.is_proxy(visit.address):
                 visit.comes_from(scope["client"][0])
@@ -116,6 +122,7 @@ class WebServer(uvicorn.Server):
             )
         )
         self.visits = Visits(most_waiting(service.server.places), service.server.metrics)
+        self._accepts = Rate(ACCEPTS_PER_S, ACCEPT_BURST)
         self._on_open = on_open
         self._tasks = set()
 
@@ -147,7 +154,7 @@ class WebServer(uvicorn.Server):
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
             self._begin(self._connect(sock, Visit(self.visits, sock, address[0])))
-            await asyncio.sleep(0)  # whom that displaced goes before the next one comes
+            await asyncio.sleep(self._accepts.take())  # at least until whom that displaced is gone
 
     async def _connect(self, sock, visit):
         def protocol():

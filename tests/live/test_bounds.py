@@ -26,7 +26,7 @@ from support.live_server import DEADLINE_S, LiveServer, collect, wait_until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from live import connections, session
+from live import app, connections, session
 from live.client import Connection, ServerError
 from live.connections import Visit, Visits, network_of
 from live.log import INTERVAL_S, MOST, Repeats
@@ -264,6 +264,24 @@ def test_texts_have_a_rate():
             received = connection.receive(DEADLINE_S)
             answers += received.get("type") == "pong"
             assert answers <= session.TEXT_BURST + 1 + session.TEXTS_PER_S * (time.monotonic() - begin)
+
+
+def test_requests_and_new_connections_have_a_rate(monkeypatch):
+    """Of all strangers together, so that the streams have the rest of the time."""
+    for name, value in (("REQUESTS_PER_S", 20), ("REQUEST_BURST", 5), ("ACCEPTS_PER_S", 50), ("ACCEPT_BURST", 10)):
+        monkeypatch.setattr(app, name, value)
+    with LiveServer(FakeEngine(1)) as server:
+        begin = time.monotonic()
+        for answered in range(1, 31):
+            assert get(server.page + ("healthz", "", "metrics")[answered % 3]).status == 200
+            assert answered <= 5 + 1 + 20 * (time.monotonic() - begin)
+        begin = time.monotonic()
+        socks = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(60)]
+        while (accepted := len(server._web.visits)) < 60:
+            assert accepted <= 30 + 10 + 1 + 50 * (time.monotonic() - begin)  # of those above some may still be open
+            time.sleep(0.01)
+        for sock in socks:
+            sock.close()
 
 
 def test_a_rate():
