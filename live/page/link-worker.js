@@ -2,146 +2,160 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// The stream to the server, in a worker: neither drawing nor a page in the background holds it up. Captured packets come
-// from one audio worklet and converted ones go to the other, each with the input that it belongs to.
+// The engine "the server": takes PCM, gives PCM. In a worker neither drawing nor a page in the background holds it up.
+//
+// An engine is a worker that is told
+//   ports           two ports: captured packets { samples, frame } come from one, { wet, dry, frame } go to the other
+//   open            begin; `hello` has the rate, the rest is the engine's own (here: `url`)
+//   end             no more input; the rest of the output comes, then `ended`, in any case
+//   record, recorded  begin a recording; end it
+//   close           be gone, after `recorded` if there is a recording
+// and that says
+//   welcome, statistics, dropped, overload, ended   as docs/PROTOCOL.md; `dropped` has the reason `uplink` for what was
+//                   dropped here
+//   roundTrip       `ms` to the server and back
+//   uplink          `slow`: the network takes less than is spoken, or no longer
+//   lost            `text`: it tries again by itself
+//   refused         `text`, `code`: it does not; nothing comes any more
+//   recorded        `dry`, `wet`, `rate`
 
-const PING_S = 1;
-const DEAD_S = 10; // a server that said nothing for so long, and was to end the stream
-const MAX_RECORDING_S = 30 * 60;
+import { Link } from "./link.js";
+import { Pending } from "./pending.js";
+import { Recording } from "./recording.js";
+import { explainClose } from "./words.js";
 
-let capture, playback;
-let socket = null;
-let rate, ending, pinging, heard;
-let inputs = []; // sent and not answered: { samples, frame }
-let answered = 0; // samples of the first of them
-let recording = null; // { dry: [], wet: [], length }
+const RETRY_S = [0.5, 1, 2, 5]; // then every 5 s
+const STEADY_S = 10; // a connection that held so long was a good one
+const STUCK_S = 5; // input without output, or an end without `ended`
+const LATE_S = 0.25; // of input beyond what the way takes, or four chunks if these are longer: docs/PROTOCOL.md, "Overload"
+const CALM_S = 2; // nothing was late for so long: the network keeps up again
+const SAMPLE_BYTES = 4;
+
+let playback, url, hello;
+let link = null;
+let welcome = null; // null until a stream is open
+let ending = false;
+let recording = null;
+let pending = new Pending();
+let begin, progress; // ms: when the stream was opened, and when an answer to the input last came
+let least; // samples: the shortest that `pending` was behind an answer, which is what the way takes
+let isLate = false; // what is captured is dropped
+let droppedAt = null; // ms, while the uplink is slow
+let retries = 0;
+let retrying = null;
+
+const now = () => performance.now();
 
 onmessage = ({ data }) => commands[data.type](data);
 
 const commands = {
-  ports(message) {
-    [capture, playback] = message.ports;
+  ports({ ports: [capture, output] }) {
+    playback = output;
     capture.onmessage = ({ data }) => send(data);
   },
-  open({ url, hello }) {
-    commands.close();
-    rate = hello.rate;
-    ending = false;
-    inputs = [];
-    answered = 0;
-    playback.postMessage({ clear: true });
-    const opened = (socket = new WebSocket(url));
-    opened.binaryType = "arraybuffer";
-    let error = null;
-    opened.onopen = () => opened.send(JSON.stringify(hello));
-    opened.onmessage = ({ data }) => {
-      if (opened !== socket) return;
-      heard = performance.now();
-      if (typeof data !== "string") return receive(new Float32Array(data));
-      const message = JSON.parse(data);
-      if (message.type === "error") error = message;
-      else answer(message);
-    };
-    opened.onclose = ({ code }) => {
-      if (opened !== socket) return;
-      forget();
-      postMessage({ type: "closed", code, error });
-    };
+  open(message) {
+    ({ url, hello } = message);
+    connect();
   },
   end() {
-    if (!isOpen()) return postMessage({ type: "ended" });
+    if (!welcome) return end();
     ending = true;
-    socket.send(JSON.stringify({ type: "end" }));
-    clearInterval(pinging);
-    pinging = setInterval(() => {
-      if (performance.now() - heard < DEAD_S * 1000) return;
-      commands.close();
-      postMessage({ type: "ended" });
-    }, 500);
-  },
-  close() {
-    const old = socket;
-    forget();
-    old?.close(1000);
+    progress = now();
+    link.say({ type: "end" });
   },
   record() {
-    recording = { dry: [], wet: [], length: 0 };
+    recording = new Recording(hello.rate);
   },
   recorded() {
-    if (recording) postMessage({ type: "recorded", dry: join(recording.dry), wet: join(recording.wet), rate });
+    if (recording) postMessage({ type: "recorded", ...recording.whole() });
     recording = null;
+  },
+  close() {
+    disconnect();
+    commands.recorded();
+    close();
   },
 };
 
-function forget() {
-  clearInterval(pinging);
-  socket = null;
+function connect() {
+  link = new Link(url, hello, { onMessage: hear, onAudio: receive, onClosed: lose });
 }
 
-function isOpen() {
-  return socket?.readyState === WebSocket.OPEN && pinging && !ending;
+function disconnect() {
+  clearTimeout(retrying);
+  link?.close();
+  link = welcome = null;
 }
 
-function answer(message) {
+function end() {
+  disconnect();
+  postMessage({ type: "ended" });
+}
+
+function lose(why) {
+  if (ending) return end();
+  if (welcome && now() - begin > 1000 * STEADY_S) retries = 0;
+  disconnect();
+  setSlow(false);
+  const { text, advice } = explainClose(why);
+  if (advice) return postMessage({ type: "refused", code: why.code, text: `${text}. ${advice}` });
+  postMessage({ type: "lost", text: `${text}; connecting again.` });
+  retrying = setTimeout(connect, 1000 * RETRY_S[Math.min(retries++, RETRY_S.length - 1)]);
+}
+
+function hear(message) {
   if (message.type === "welcome") {
-    const opened = socket;
-    pinging = setInterval(() => {
-      if (opened === socket && socket.readyState === WebSocket.OPEN) {
-        socket.send(JSON.stringify({ type: "ping", time: performance.now() }));
-      }
-    }, PING_S * 1000);
+    welcome = message;
+    begin = progress = now();
+    pending = new Pending();
+    least = hello.rate; // until the first answer
+    isLate = false;
+    playback.postMessage({ clear: true });
   } else if (message.type === "pong") {
-    message = { type: "roundTrip", ms: performance.now() - message.time };
+    message = { type: "roundTrip", ms: now() - message.time };
   } else if (message.type === "dropped") {
-    take(message.samples);
+    pending.pass(message.samples);
+    noteAnswer();
   } else if (message.type === "ended") {
-    commands.close();
+    return end();
   }
   postMessage(message);
 }
 
 function send(packet) {
   // Until the welcome is there nothing is taken: a stream must not begin with old audio.
-  if (!isOpen()) return;
-  inputs.push(packet);
-  socket.send(packet.samples);
+  if (!welcome || ending) return;
+  if (!pending.length) progress = now();
+  const limit = Math.max(LATE_S, (4 * welcome.chunk_ms) / 1000) * hello.rate;
+  const waiting = Math.max(link.bufferedAmount / SAMPLE_BYTES, pending.length - least);
+  isLate = waiting > (isLate ? limit / 2 : limit);
+  if (isLate) {
+    setSlow(true);
+    return postMessage({ type: "dropped", samples: packet.samples.length, reason: "uplink" });
+  }
+  pending.push(packet);
+  link.send(packet.samples);
 }
 
 function receive(wet) {
-  const { samples: dry, frame } = take(wet.length);
-  if (recording && recording.length < MAX_RECORDING_S * rate) {
-    recording.dry.push(dry.slice());
-    recording.wet.push(wet.slice());
-    recording.length += wet.length;
-  }
+  const { samples: dry, frame } = pending.take(wet.length);
+  if (frame !== null) noteAnswer();
+  recording?.add(dry, wet);
+  if (recording?.isFull) commands.recorded();
   playback.postMessage({ wet, dry, frame }, [wet.buffer, dry.buffer]);
 }
 
-// The next `count` samples of the input, and the frame at which the first was captured.
-function take(count) {
-  const samples = new Float32Array(count);
-  let frame = null;
-  for (let filled = 0; filled < count && inputs.length; ) {
-    const input = inputs[0];
-    frame ??= input.frame + answered;
-    const piece = input.samples.subarray(answered, answered + count - filled);
-    samples.set(piece, filled);
-    filled += piece.length;
-    answered += piece.length;
-    if (answered === input.samples.length) {
-      inputs.shift();
-      answered = 0;
-    }
-  }
-  return { samples, frame };
+function noteAnswer() {
+  progress = now();
+  least = Math.min(least, pending.length);
 }
 
-function join(pieces) {
-  const whole = new Float32Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+function setSlow(slow) {
+  if (slow !== (droppedAt !== null)) postMessage({ type: "uplink", slow });
+  droppedAt = slow ? now() : null;
 }
+
+setInterval(() => {
+  if (welcome && (pending.length || ending) && now() - progress > 1000 * STUCK_S) link.lose({ silent: true });
+  if (droppedAt !== null && now() - droppedAt > 1000 * CALM_S) setSlow(false);
+}, 500);

@@ -58,7 +58,7 @@ class Playback extends AudioWorkletProcessor {
   receive({ wet, dry, frame, clear }) {
     if (clear) return this.clear();
     if (this.playing) this.reserve = Math.min(this.reserve, this.written - this.read);
-    this.marks.push({ at: this.written, frame, arrived: currentFrame });
+    if (frame !== null) this.marks.push({ at: this.written, frame, arrived: currentFrame });
     for (let i = 0; i < wet.length; i++) {
       const at = (this.written + i) % this.capacity;
       this.wet[at] = wet[i];

@@ -2,85 +2,125 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// The voice's way through the browser: microphone, gain, capture worklet, worker, playback worklet, gain, loudspeaker.
+// The voice's way through the browser: microphone, gain, capture worklet, engine, playback worklet, gain, loudspeaker.
 
 import { makeAnalyser } from "./pictures.js";
+import { wanted } from "./wanted.js";
 
 const RAMP_S = 0.01; // of gains, so that nothing clicks
 
+const release = (stream) => stream.getTracks().forEach((track) => track.stop());
+
 export class Voice {
-  // onMessage gets what the worker says, onPlayback the playback worklet's figures.
-  constructor(onMessage, onPlayback) {
-    this.onPlayback = onPlayback;
-    this.worker = new Worker(new URL("link-worker.js", import.meta.url));
-    this.worker.onmessage = ({ data }) => onMessage(data);
-    this.context = null;
+  // onChange is called when microphone or context may have stopped, or go on.
+  constructor(onChange) {
+    this.onChange = onChange;
+    this.life = new AbortController();
+    this.asking = null; // AbortController, for the microphone asked for last
     this.stream = null;
+    this.context = null;
+    this.hasFailed = false;
   }
 
-  // Opens microphone and loudspeaker. `rate` in Hz, or null for the device's.
+  // Opens microphone and loudspeaker. `rate` in Hz, or null for the device's. Unwanted if it is closed meanwhile.
   async start(constraints, rate) {
-    this.stream = await navigator.mediaDevices.getUserMedia({ audio: constraints, video: false });
-    this.context = new AudioContext({ latencyHint: "interactive", ...(rate && { sampleRate: rate }) });
-    try {
-      this.connectMicrophone();
-    } catch (error) {
-      // Firefox: a microphone and a context of different rates do not go together.
-      if (error.name !== "NotSupportedError" || !rate) throw error;
-      await this.context.close();
-      this.context = new AudioContext({ latencyHint: "interactive" });
-      this.connectMicrophone();
-    }
+    await this.openMicrophone(constraints);
+    this.makeContext(rate);
     const { context } = this;
     const load = (name) => context.audioWorklet.addModule(new URL(`${name}-worklet.js`, import.meta.url));
-    await Promise.all([load("capture"), load("playback")]);
+    await wanted(Promise.all([load("capture"), load("playback")]), this.life.signal);
     const mono = { channelCount: 1, channelCountMode: "explicit", outputChannelCount: [1] };
     this.capture = new AudioWorkletNode(context, "capture", { ...mono, numberOfOutputs: 1 });
     this.playback = new AudioWorkletNode(context, "playback", { ...mono, numberOfInputs: 0 });
-    this.playback.port.onmessage = ({ data }) => this.onPlayback(data);
-    const [up, down] = [new MessageChannel(), new MessageChannel()];
-    this.capture.port.postMessage({ port: up.port1 }, [up.port1]);
-    this.playback.port.postMessage({ port: down.port1 }, [down.port1]);
-    this.worker.postMessage({ type: "ports", ports: [up.port2, down.port2] }, [up.port2, down.port2]);
-
+    for (const node of [this.capture, this.playback]) node.onprocessorerror = () => this.fail();
+    this.inputGain = new GainNode(context, { gain: 0 });
+    this.outputGain = new GainNode(context);
     this.analysers = [makeAnalyser(context), makeAnalyser(context)];
+    this.source.connect(this.inputGain);
     this.inputGain.connect(this.capture).connect(context.destination); // silence: it only has to be pulled
     this.inputGain.connect(this.analysers[0]);
-    this.outputGain = new GainNode(context);
     this.playback.connect(this.outputGain).connect(this.analysers[1]);
     this.outputGain.connect(context.destination);
-    await context.resume();
+    context.onstatechange = this.onChange;
   }
 
-  connectMicrophone() {
-    this.source = this.context.createMediaStreamSource(this.stream);
-    this.inputGain ??= new GainNode(this.context, { gain: 0 });
-    if (this.inputGain.context !== this.context) this.inputGain = new GainNode(this.context, { gain: 0 });
-    this.source.connect(this.inputGain);
+  fail() {
+    this.hasFailed = true;
+    this.onChange();
   }
 
-  // Another microphone, or the same one treated otherwise, while the stream goes on.
-  async changeMicrophone(constraints) {
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: constraints, video: false });
-    this.source.disconnect();
-    this.stream.getTracks().forEach((track) => track.stop());
+  makeContext(rate) {
+    const latencyHint = "interactive";
+    this.context = new AudioContext({ latencyHint, ...(rate && { sampleRate: rate }) });
+    try {
+      this.source = this.context.createMediaStreamSource(this.stream);
+    } catch (error) {
+      // Firefox: a microphone and a context of different rates do not go together.
+      if (error.name !== "NotSupportedError" || !rate) throw error;
+      this.context.close();
+      this.context = new AudioContext({ latencyHint });
+      this.source = this.context.createMediaStreamSource(this.stream);
+    }
+  }
+
+  // Two ports: packets from the capture worklet, and what the playback worklet is to play.
+  openPorts() {
+    return [this.capture, this.playback].map((node) => {
+      const { port1, port2 } = new MessageChannel();
+      node.port.postMessage({ port: port1 }, [port1]);
+      return port2;
+    });
+  }
+
+  // The first microphone, another one, or the same one treated otherwise, while the stream goes on. Unwanted if another
+  // one was asked for meanwhile, or none.
+  async openMicrophone(constraints) {
+    this.asking?.abort();
+    this.asking = new AbortController();
+    const asked = navigator.mediaDevices.getUserMedia({ audio: constraints, video: false });
+    const stream = await wanted(asked, this.asking.signal, release);
+    if (this.context) this.replaceSource(stream);
+    this.closeMicrophone();
     this.stream = stream;
-    this.connectMicrophone();
+    for (const event of ["ended", "mute", "unmute"]) this.track.addEventListener(event, this.onChange);
+  }
+
+  replaceSource(stream) {
+    try {
+      const source = this.context.createMediaStreamSource(stream);
+      source.connect(this.inputGain);
+      this.source.disconnect();
+      this.source = source;
+    } catch (error) {
+      release(stream);
+      throw error;
+    }
+  }
+
+  closeMicrophone() {
+    this.asking?.abort();
+    if (this.stream) release(this.stream);
+    this.stream = null;
+  }
+
+  get track() {
+    return this.stream?.getAudioTracks()[0];
   }
 
   // The loudspeaker with this id, where the browser lets a page choose.
   async setOutput(id) {
-    if (this.context.setSinkId) return this.context.setSinkId(id);
+    const { signal } = this.life;
+    if (this.context.setSinkId) return wanted(this.context.setSinkId(id), signal);
     // Firefox: through an <audio> element, which can.
-    this.element ??= new Audio();
-    if (!this.element.srcObject) {
+    if (!this.element) {
+      this.element = new Audio();
       const node = new MediaStreamAudioDestinationNode(this.context);
       this.outputGain.disconnect(this.context.destination);
       this.outputGain.connect(node);
       this.element.srcObject = node.stream;
-      await this.element.play();
+      await wanted(this.element.play(), signal);
     }
-    return this.element.setSinkId(id);
+    return wanted(this.element.setSinkId(id), signal);
   }
 
   static get canChooseOutput() {
@@ -91,14 +131,15 @@ export class Voice {
     node.gain.setTargetAtTime(gain, this.context.currentTime, RAMP_S);
   }
 
-  tell(message) {
-    this.worker.postMessage(message);
-  }
-
-  async stop() {
-    this.stream?.getTracks().forEach((track) => track.stop());
+  // Ends it for good: no track is live, no sound is made, and nobody is told any more.
+  close() {
+    this.life.abort();
+    this.closeMicrophone();
     if (this.element) this.element.srcObject = null;
-    await this.context?.close();
-    this.context = this.stream = this.inputGain = this.element = null;
+    if (this.playback) this.playback.port.onmessage = null;
+    if (this.context) {
+      this.context.onstatechange = null;
+      if (this.context.state !== "closed") this.context.close();
+    }
   }
 }

@@ -1,0 +1,40 @@
+// SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// What went into an engine and what came out of it, sample for sample.
+
+const MAX_S = 30 * 60;
+
+export class Recording {
+  constructor(rate) {
+    this.rate = rate;
+    this.dry = [];
+    this.wet = [];
+    this.length = 0; // samples
+  }
+
+  get isFull() {
+    return this.length >= MAX_S * this.rate;
+  }
+
+  add(dry, wet) {
+    this.dry.push(dry.slice());
+    this.wet.push(wet.slice());
+    this.length += wet.length;
+  }
+
+  whole() {
+    return { dry: join(this.dry, this.length), wet: join(this.wet, this.length), rate: this.rate };
+  }
+}
+
+function join(pieces, length) {
+  const whole = new Float32Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
