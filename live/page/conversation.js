@@ -12,7 +12,7 @@ import { explainMicrophone } from "./words.js";
 const CHECK_S = 1;
 const STILL_CHECKS = 3; // without any sound time passing
 const NOTE_CHECKS = 10; // for so many a remark stays
-const PARTS = ["sound", "microphone", "engine", "loudspeaker", "load", "uplink"]; // what can be said, the most important first
+const PARTS = ["sound", "microphone", "engine", "loudspeaker", "load", "uplink"]; // what can be wrong, the worst first
 
 export class Conversation {
   // `wishes` has constraints() of the microphone, output(), the loudspeaker's id, rate() of the audio context (Hz or null)
@@ -98,10 +98,10 @@ export class Conversation {
     }
   }
 
-  // What is said is the most important of what is to be said.
+  // What is said is the worst of what is wrong, or else how it stands with the engine.
   say(part, text, bad = true) {
     this.said[part] = text && { text, bad };
-    const first = PARTS.map((name) => this.said[name]).find(Boolean);
+    const first = PARTS.map((name) => this.said[name]).find((said) => said?.bad) ?? this.said.engine;
     this.on.status(!first.bad && this.note ? `${first.text} ${this.note}` : first.text, first.bad);
   }
 

@@ -15,6 +15,8 @@ import soundfile
 import torch
 from support.golden import load_golden
 from support.live_server import LiveServer, wait_until
+from support.proxy import Proxy
+from support.scripted_server import WELCOME, ScriptedServer, echo
 
 from live.client import Connection
 from streaming.torch_engine import TorchEngine
@@ -25,6 +27,7 @@ NO_BROWSER = "needs a browser: apt-get install chromium, or Google Chrome on the
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=NO_BROWSER)]
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "live" / "page"
 EXAMPLE = ROOT / "test_wavs" / "example.wav"
 GOLDEN = load_golden("small")
 DEADLINE_MS = 30_000
@@ -69,8 +72,9 @@ def page(chromium, live):
 class opened:
     """A page that must not log errors nor ask anybody else for anything."""
 
-    def __init__(self, browser, url, **options):
+    def __init__(self, browser, url, init="", **options):
         self._context = browser.new_context(**options)
+        self._context.add_init_script(init)
         self._url = url
 
     def __enter__(self):
@@ -87,6 +91,51 @@ class opened:
         if kind is None:
             assert not self.errors
             assert all(re.match(r"(http|ws)://127\.0\.0\.1:|blob:|data:", url) for url in self.requests)
+
+
+# Shows a test what the page opened, and lets it hold back the answer to getUserMedia, or have it refused.
+WATCHED = """
+  window.contexts = [];
+  window.AudioContext = class extends AudioContext {
+    constructor(...options) { super(...options); contexts.push(this); }
+  };
+  window.asked = 0;
+  window.tracks = [];
+  window.answer = Promise.resolve();
+  const { mediaDevices } = navigator;
+  const getUserMedia = mediaDevices.getUserMedia.bind(mediaDevices);
+  mediaDevices.getUserMedia = async (constraints) => {
+    const question = ++asked;
+    await answer;
+    const stream = await getUserMedia(constraints);
+    for (const track of stream.getTracks()) tracks.push(Object.assign(track, { question }));
+    return stream;
+  };
+  window.holdBack = () => {
+    answer = new Promise((...settle) => ([window.resolve, window.reject] = settle));
+  };
+  window.refuse = (name) => {
+    answer = Promise.reject(new DOMException("", name));
+    answer.catch(() => {});
+  };
+  window.unplug = () => {
+    for (const track of tracks) {
+      track.stop();
+      track.dispatchEvent(new Event("ended"));
+    }
+  };
+  window.live = () => tracks.filter((track) => track.readyState === "live").length;
+"""
+
+
+@pytest.fixture
+def watched(chromium, live):
+    with opened(chromium, live.page, WATCHED, bypass_csp=True) as page:
+        yield page
+
+
+def press(page, name):
+    page.get_by_role("button", name=name).click()
 
 
 def status(page, text):
@@ -243,3 +292,261 @@ def test_keyboard_screen_reader_and_a_phone(chromium, live):
         dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
         page.emulate_media(color_scheme="light")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+
+
+def test_stop_while_the_microphone_is_asked_for(watched, live):
+    watched.evaluate("holdBack()")
+    press(watched, "Start")
+    watched.wait_for_function("asked === 1")
+    press(watched, "Stop")
+    status(watched, "Stopped.")
+    watched.evaluate("resolve()")
+    watched.wait_for_function("tracks.length === 1 && live() === 0")
+    assert watched.evaluate("contexts.length") == 0 and live.server.streams == 0
+
+    # Refused too late: nobody wants to know.
+    watched.evaluate("holdBack()")
+    press(watched, "Start")
+    watched.wait_for_function("asked === 2")
+    press(watched, "Stop")
+    watched.evaluate("reject(new DOMException('', 'NotAllowedError'))")
+    watched.evaluate("window.answer = Promise.resolve()")
+    press(watched, "Start")
+    status(watched, SPEAKING)
+    assert watched.evaluate("live()") == 1
+
+
+def test_stop_while_the_microphone_is_changed(watched, live):
+    press(watched, "Start")
+    status(watched, SPEAKING)
+    watched.evaluate("holdBack()")
+    watched.get_by_label("Echo cancellation").check()
+    watched.get_by_label("Noise suppression").check()
+    watched.wait_for_function("asked === 3")
+    press(watched, "Stop")
+    watched.wait_for_function("live() === 0")  # at once
+    status(watched, "Stopped.")
+    watched.evaluate("resolve()")
+    watched.wait_for_function("tracks.length === 3 && live() === 0")
+    assert watched.evaluate("contexts[0].state") == "closed"
+    wait_until(lambda: live.server.streams == 0, "the place is free")
+
+
+def test_of_two_microphones_the_newest_is_taken(watched, live):
+    press(watched, "Start")
+    status(watched, SPEAKING)
+    watched.evaluate("holdBack()")
+    watched.get_by_label("Echo cancellation").check()
+    watched.get_by_label("Noise suppression").check()
+    watched.wait_for_function("asked === 3")
+    watched.evaluate("resolve()")
+    watched.wait_for_function("tracks.length === 3 && live() === 1")
+    assert watched.evaluate("tracks.find(track => track.readyState === 'live').question") == 3
+
+
+def test_a_microphone_that_goes_away(watched, live):
+    press(watched, "Start")
+    status(watched, SPEAKING)
+    watched.evaluate("unplug()")
+    status(watched, "The microphone was gone; now it is “Fake")
+    assert watched.evaluate("live()") == 1
+
+    watched.evaluate("refuse('NotFoundError')")
+    watched.evaluate("tracks.forEach(track => track.stop())")  # and nobody says so
+    status(watched, "There is no microphone")
+    watched.evaluate("window.answer = Promise.resolve()")
+    status(watched, "the other voice follows")
+    assert watched.evaluate("live()") == 1
+    assert live.server.streams == 1 and live.metric("streams_closed_total", code="silent") == 0
+
+    watched.evaluate("refuse('NotAllowedError')")
+    watched.evaluate("unplug()")
+    status(watched, "may not use the microphone")
+    assert watched.get_by_role("button", name="Start").is_enabled()
+    wait_until(lambda: live.server.streams == 0, "the place is free")
+
+
+def test_sound_that_the_system_stops(watched, live):
+    press(watched, "Start")
+    status(watched, SPEAKING)
+    watched.evaluate(
+        "const { resume } = contexts[0];"
+        "contexts[0].resume = () => window.call ? Promise.reject(new Error()) : resume.call(contexts[0])"
+    )
+    watched.evaluate("window.call = true; contexts[0].suspend()")
+    status(watched, "paused the sound")
+    watched.evaluate("window.call = false")
+    status(watched, "the other voice follows")
+    assert watched.evaluate("contexts.map(context => context.state)") == ["running"]
+
+    watched.evaluate("contexts[0].close()")
+    status(watched, "The browser's sound had stopped")
+    watched.wait_for_function("contexts.length === 2 && contexts[1].state === 'running' && live() === 1")
+    watched.evaluate("Object.defineProperty(contexts[1], 'currentTime', { value: 1 })")  # it says that it runs
+    watched.wait_for_function("contexts.length === 3 && contexts[1].state === 'closed'")
+    status(watched, SPEAKING)
+    wait_until(lambda: live.server.streams == 1, "one stream is left")
+
+
+GARBAGE = ["no JSON", "[]", "null", "{}", '{"type": 1}', '{"type": "welcome"}', '{"type": "dropped", "samples": -1}']
+GARBAGE += ['{"type": "statistics", "queue_ms": "much"}', b"odd", np.full(9, np.nan, "<f4").tobytes()]
+
+
+def test_garbage_from_the_server(chromium):
+    """It is said, and the page connects again; messages of no known type do no harm."""
+    piece = None
+
+    async def stream(websocket, k):
+        await websocket.send_json(WELCOME)
+        await websocket.send_json({"type": "greeting"})
+        if piece is None:
+            return await echo(websocket)
+        await (websocket.send_text(piece) if isinstance(piece, str) else websocket.send_bytes(piece))
+
+    with ScriptedServer(PAGE, stream) as server, opened(chromium, server.page) as page:
+        for piece in GARBAGE:  # noqa: B007 (what the server sends next)
+            press(page, "Start")
+            status(page, "makes no sense; connecting again")
+            press(page, "Stop")
+            status(page, "Stopped.")
+        press(page, "Start")
+        status(page, "makes no sense; connecting again")
+        piece = None
+        status(page, "the other voice follows")
+
+
+@pytest.mark.parametrize("says", ["nothing", "pongs"])
+def test_a_server_that_goes_silent(chromium, says):
+    async def stream(websocket, k):
+        if k > 1:
+            return await echo(websocket)
+        await websocket.send_json(WELCOME)
+        while says == "pongs":
+            message = await websocket.receive()
+            if '"ping"' in (message.get("text") or ""):
+                await websocket.send_text(message["text"].replace("ping", "pong"))
+
+    with ScriptedServer(PAGE, stream) as server, opened(chromium, server.page) as page:
+        press(page, "Start")
+        status(page, "does not answer; connecting again")
+        status(page, SPEAKING)
+
+
+def test_the_screen_stays_on(chromium, live):
+    locks = """
+      window.locks = [];
+      const request = async () => {
+        locks.push({ released: false, release() { this.released = true; } });
+        return locks.at(-1);
+      };
+      Object.defineProperty(navigator, "wakeLock", { value: { request } });
+    """
+    with opened(chromium, live.page, locks, bypass_csp=True) as page:
+        press(page, "Start")
+        page.wait_for_function("locks.length === 1")
+        status(page, SPEAKING)
+        page.evaluate("locks[0].released = true; document.dispatchEvent(new Event('visibilitychange'))")
+        page.wait_for_function("locks.length === 2")
+        press(page, "Stop")
+        status(page, "Stopped.")
+        assert page.evaluate("locks.every(lock => lock.released)")
+
+
+def test_below_a_path(chromium, live, tmp_path):
+    with Proxy(live.port, "/voices/live/") as proxy, opened(chromium, proxy.page + "?a=b#c") as page:
+        press(page, "Start")
+        status(page, SPEAKING)
+        page.locator("#file").set_input_files(EXAMPLE)
+        playwright.expect(page.locator("#file-status")).to_contain_text("8.7 s of sound in", timeout=DEADLINE_MS)
+
+
+def test_a_slow_uplink(chromium, live):
+    """What would come late is dropped, counted and shown; what is under way does not grow."""
+    dropped = "Number(document.querySelector('#delay-parts').textContent.match(/too slow(\\d+) ms/)?.[1] ?? 0)"
+    with Proxy(live.port) as proxy, opened(chromium, proxy.page, bypass_csp=True) as page:
+        press(page, "Start")
+        status(page, SPEAKING)
+        page.wait_for_function("Number(document.querySelector('#delay-total').textContent) > 0")
+        proxy.is_held_up = True
+        status(page, "The network is too slow")
+        before = proxy.held
+        page.wait_for_function(f"{dropped} > 1000")
+        assert before < 16000 * 4  # a second, and usually a quarter of one
+        assert proxy.held - before < 1000  # pings
+        proxy.is_held_up = False
+        status(page, SPEAKING)
+        assert live.server.streams == 1
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError') } });",
+        "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') };",
+        "for (const e of ['rate', 'echo', 'input', 'target']) localStorage.setItem(`llvc-${e}`, 'garbage');",
+        "localStorage.setItem('llvc-rate', '\"fast\"'); localStorage.setItem('llvc-target', '\"much\"');"
+        "localStorage.setItem('llvc-echo', '1'); localStorage.setItem('llvc-input', '{}');",
+    ],
+)
+def test_settings_that_cannot_be_kept_or_read(chromium, live, storage):
+    with opened(chromium, live.page + "#token=abc", storage) as page:
+        assert page.locator("#token").input_value() == "abc"
+        assert page.locator("#rate").input_value() == "network" and page.locator("#target").input_value() == "0"
+        assert not page.locator("#echo").is_checked()
+        page.locator("#input-gain").fill("3")
+        page.locator("#input-gain").dispatch_event("change")
+        press(page, "Start")
+        status(page, SPEAKING)
+        assert page.locator("#input option").count() > 1
+
+
+def test_a_file_while_the_server_is_full(chromium, live):
+    result = "#file-status"
+    with opened(chromium, live.page) as page:
+        held = [Connection(live.url) for _ in range(2)]
+        page.locator("#file").set_input_files(EXAMPLE)
+        playwright.expect(page.locator(result)).to_have_text("The server is full. Choose the file again in a while.")
+        for connection in held:
+            connection.close()
+        wait_until(lambda: live.server.streams == 0, "the places are free")
+        page.locator("#file").set_input_files(EXAMPLE)
+        playwright.expect(page.locator(result)).to_contain_text("8.7 s of sound in", timeout=DEADLINE_MS)
+
+
+def test_a_file_for_a_server_that_wants_a_token(chromium):
+    with LiveServer(TorchEngine(GOLDEN.model), token="geheim") as server, opened(chromium, server.page) as page:
+        page.locator("#file").set_input_files(EXAMPLE)
+        playwright.expect(page.locator("#file-status")).to_contain_text("wants a token", timeout=DEADLINE_MS)
+        page.get_by_label("Token").fill("geheim")
+        page.locator("#file").set_input_files(EXAMPLE)
+        playwright.expect(page.locator("#file-status")).to_contain_text("8.7 s of sound in", timeout=DEADLINE_MS)
+
+
+def test_with_the_keyboard_alone(page, live):
+    def go_to(id):
+        for _ in range(60):
+            if page.evaluate("document.activeElement.id") == id:
+                return
+            page.keyboard.press("Tab")
+        pytest.fail(f"Tab does not get to {id}")
+
+    level = "new DOMMatrix(getComputedStyle(document.querySelector('#meter-in')).transform).a"
+    go_to("start")
+    page.keyboard.press("Space")
+    status(page, SPEAKING)
+    assert page.evaluate("document.activeElement.id") == "start"
+    go_to("push-to-talk")
+    page.keyboard.press("Space")
+    page.wait_for_function(f"{level} === 0")
+    go_to("talk")
+    page.keyboard.down("Space")
+    page.wait_for_function(f"{level} > 0.1")
+    page.keyboard.up("Space")
+    go_to("target")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#target").input_value() == "5"
+    go_to("file")
+    go_to("start")
+    page.keyboard.press("Enter")
+    status(page, "Stopped.")
+    wait_until(lambda: live.server.streams == 0, "the place is free")
