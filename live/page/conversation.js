@@ -102,7 +102,7 @@ export class Conversation {
   say(part, text, bad = true) {
     this.said[part] = text && { text, bad };
     const first = PARTS.map((name) => this.said[name]).find((said) => said?.bad) ?? this.said.engine;
-    this.on.status(!first.bad && this.note ? `${first.text} ${this.note}` : first.text, first.bad);
+    this.on.status(this.note ? `${first.text} ${this.note}` : first.text, first.bad);
   }
 
   // To be said beside the status for a while.
@@ -153,7 +153,10 @@ export class Conversation {
     }
     if (this.opening === key || (isLive && key === this.denied)) return;
     this.opening = key;
-    if (!isLive) this.say("microphone", "The microphone is gone; taking another one.");
+    if (!isLive) {
+      this.remark(null);
+      this.say("microphone", "The microphone is gone; taking another one.");
+    }
     try {
       await voice.openMicrophone(constraints);
       this.opened = key;

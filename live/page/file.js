@@ -47,7 +47,7 @@ export function convert(url, hello, samples, signal, onProgress) {
 
     function pump() {
       while (sent < samples.length && link.bufferedAmount < IN_FLIGHT_BYTES) {
-        link.send(samples.subarray(sent, sent + piece));
+        link.sendAudio(samples.subarray(sent, sent + piece));
         sent += piece;
         if (sent >= samples.length) link.say({ type: "end" });
       }

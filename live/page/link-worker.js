@@ -27,7 +27,7 @@ import { explainClose } from "./words.js";
 const RETRY_S = [0.5, 1, 2, 5]; // then every 5 s
 const STEADY_S = 10; // a connection that held so long was a good one
 const STUCK_S = 5; // input without output, or an end without `ended`
-const LATE_S = 0.25; // of input beyond what the way takes, or four chunks if these are longer: docs/PROTOCOL.md, "Overload"
+const LATE_S = 0.25; // of input on its way to the server, beyond what the way takes: as docs/PROTOCOL.md, "Overload"
 const CALM_S = 2; // nothing was late for so long: the network keeps up again
 const SAMPLE_BYTES = 4;
 
@@ -38,7 +38,7 @@ let ending = false;
 let recording = null;
 let pending = new Pending();
 let begin, progress; // ms: when the stream was opened, and when an answer to the input last came
-let least; // samples: the shortest that `pending` was behind an answer, which is what the way takes
+let least; // samples: the fewest that were on their way behind an answer, which is what the way takes
 let isLate = false; // what is captured is dropped
 let droppedAt = null; // ms, while the uplink is slow
 let retries = 0;
@@ -112,6 +112,7 @@ function hear(message) {
     isLate = false;
     playback.postMessage({ clear: true });
   } else if (message.type === "pong") {
+    least = Math.min(least, countUnderWay());
     message = { type: "roundTrip", ms: now() - message.time };
   } else if (message.type === "dropped") {
     pending.pass(message.samples);
@@ -126,15 +127,15 @@ function send(packet) {
   // Until the welcome is there nothing is taken: a stream must not begin with old audio.
   if (!welcome || ending) return;
   if (!pending.length) progress = now();
-  const limit = Math.max(LATE_S, (4 * welcome.chunk_ms) / 1000) * hello.rate;
-  const waiting = Math.max(link.bufferedAmount / SAMPLE_BYTES, pending.length - least);
+  const limit = LATE_S * hello.rate;
+  const waiting = Math.max(link.bufferedAmount / SAMPLE_BYTES, countUnderWay() - least);
   isLate = waiting > (isLate ? limit / 2 : limit);
   if (isLate) {
     setSlow(true);
     return postMessage({ type: "dropped", samples: packet.samples.length, reason: "uplink" });
   }
   pending.push(packet);
-  link.send(packet.samples);
+  link.sendAudio(packet.samples);
 }
 
 function receive(wet) {
@@ -147,7 +148,12 @@ function receive(wet) {
 
 function noteAnswer() {
   progress = now();
-  least = Math.min(least, pending.length);
+  least = Math.min(least, countUnderWay());
+}
+
+// Samples that may not have reached the server: sent, and neither a pong nor output tells that it has them.
+function countUnderWay() {
+  return Math.min(link.unconfirmed, pending.length);
 }
 
 function setSlow(slow) {

@@ -6,7 +6,8 @@
 // nothing behind this module meets a message that is none, or waits for good.
 
 const SILENT_S = 5;
-const PING_S = 1;
+const PING_S = 0.1; // often, because a pong tells what has got there
+const MAX_PINGS = 100; // without a pong
 const MAX_SAMPLE = 1000; // beyond it a sample is no audio
 
 const isNumber = (value) => Number.isFinite(value);
@@ -53,6 +54,8 @@ export class Link {
     this.onClosed = onClosed;
     this.heard = performance.now();
     this.error = null;
+    this.sent = this.confirmed = 0; // samples
+    this.pings = []; // not answered: { time, sent }
     this.socket = new WebSocket(url);
     this.socket.binaryType = "arraybuffer";
     this.socket.onopen = () => this.say(hello);
@@ -65,13 +68,14 @@ export class Link {
       } catch {
         return this.lose({ garbage: true });
       }
-      if (message instanceof Float32Array) onAudio(message);
-      else if (message?.type === "error") this.error = message;
-      else if (message) onMessage(message);
+      if (message instanceof Float32Array) return onAudio(message);
+      if (message?.type === "error") this.error = message;
+      if (message?.type === "pong") this.confirm(message.time);
+      if (message) onMessage(message);
     };
     this.watching = setInterval(() => {
       if (performance.now() - this.heard > 1000 * SILENT_S) this.lose({ silent: true });
-      else this.say({ type: "ping", time: performance.now() });
+      else this.ping();
     }, 1000 * PING_S);
   }
 
@@ -87,8 +91,29 @@ export class Link {
     this.send(JSON.stringify(message));
   }
 
+  // Samples that were sent, and of which no pong tells that the server has them.
+  get unconfirmed() {
+    return this.sent - this.confirmed;
+  }
+
+  sendAudio(samples) {
+    this.sent += samples.length;
+    this.send(samples);
+  }
+
   send(data) {
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(data);
+  }
+
+  ping() {
+    const time = performance.now();
+    this.pings.push({ time, sent: this.sent });
+    if (this.pings.length > MAX_PINGS) this.pings.shift();
+    this.say({ type: "ping", time });
+  }
+
+  confirm(time) {
+    while (this.pings.length && this.pings[0].time <= time) this.confirmed = this.pings.shift().sent;
   }
 
   lose(why) {
