@@ -12,11 +12,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from demo.backend import available_cores
+from demo.voice import ROOT
 from reference.errors import not_installed, one_line
 
 from .item import CorpusError
 
-ROOT = Path(__file__).resolve().parent.parent
 CARD = "tt_device"  # the custom resource of a node with cards, one each
 STORE_BYTES = 128 << 20  # units and records are small; audio does not go through Ray
 SOCKET_BYTES = 107  # of a socket's path on Linux

@@ -9,7 +9,6 @@ every utterance, as a table, JSON, CSV and an HTML page with plots and audio.
 """
 
 import argparse
-import codecs
 import importlib.metadata
 import platform
 import sys
@@ -21,13 +20,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from audio.folder import required_audio_files
-from audio.recording import read_audio
 from demo.backend import add_backend, open_backend
 from demo.convert import convert_offline, stream_figures, timed_chunks
 from demo.program import Parser, count, exit_code, file_path
 from demo.voice import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, Voice
-from reference.errors import LLVCError, not_installed
+from reference.errors import not_installed
 from streaming.stream import ChunkedStream
 
 from . import metrics
@@ -42,24 +39,11 @@ from .judges import (
     word_error_rate,
 )
 from .report import table, write_report
+from .utterances import EvaluationError, read_utterances
 
 PACKAGES = ("torch", "numpy", "resemblyzer", "jiwer", "pocketsphinx", "speechmos", "ttnn")
 OF_ONE_UTTERANCE = ("utterance", "seconds", "words", "wer_source", "wer_text")  # figures that have no mean
 MET, MISSED = 0, 3  # exit codes; 1 is for errors, 2 for wrong options
-
-
-class EvaluationError(LLVCError):
-    """Folders that cannot be evaluated."""
-
-
-@dataclass
-class Utterance:
-    """A file of the input folder: samples [N], its reference text (or None) and its aligned target [N] (or None)."""
-
-    name: str
-    audio: torch.Tensor
-    text: str | None
-    target: torch.Tensor | None
 
 
 @dataclass
@@ -112,46 +96,6 @@ def duration(text):
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value
-
-
-def read_utterances(args, sample_rate):
-    """([Utterance] of the input folder, {path in it: samples} of the target folder). LLVCError if one has none."""
-    files = {}
-    for name in ("input", "target"):
-        folder = getattr(args, name)
-        files[name] = required_audio_files(folder)
-        if any(args.output.resolve() in path.resolve().parents for path in files[name]):
-            raise EvaluationError(f"{args.output}: holds files of {folder} and would overwrite some; name another")
-    limit = None if args.seconds is None else round(args.seconds * sample_rate)
-    targets = {path.relative_to(args.target): read_audio(path, sample_rate)[:limit] for path in files["target"]}
-    utterances = []
-    for path in files["input"]:
-        name = path.relative_to(args.input)
-        audio = read_audio(path, sample_rate)
-        # The words of a whole file are not those of its beginning.
-        text = reference_text(path) if limit is None or len(audio) <= limit else None
-        utterances.append(Utterance(str(name), audio[:limit], text, targets.get(name)))
-    return utterances, targets
-
-
-def read_text(path):
-    """A text file's content: UTF-8, or UTF-16 by its byte-order mark."""
-    content = path.read_bytes()
-    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return content.decode("utf-16" if utf16 else "utf-8-sig", errors="replace")
-
-
-def reference_text(path):
-    """The words of an audio file: NAME.txt beside it, or its line in a LibriSpeech *.trans.txt; else None."""
-    beside = path.with_suffix(".txt")
-    if beside.is_file():
-        return read_text(beside).strip()
-    for transcripts in sorted(path.parent.glob("*.trans.txt")):
-        for line in read_text(transcripts).splitlines():
-            name, _, words = line.partition(" ")
-            if name == path.stem:
-                return words.strip()
-    return None
 
 
 @torch.inference_mode()
@@ -405,7 +349,7 @@ def run(args, open_backend):
         raise EvaluationError(
             f"{args.config}: the models that judge speech take {SAMPLE_RATE} Hz, not {voice.sample_rate}"
         )
-    utterances, targets = read_utterances(args, voice.sample_rate)
+    utterances, targets = read_utterances(args.input, args.target, args.output, voice.sample_rate, args.seconds)
     judges = open_judges(args.recogniser)
     torch.set_num_threads(1)  # as the demo's streams, so that speeds compare
     with open_backend(args.backend, voice.model, args.device_id) as backend:
@@ -416,7 +360,3 @@ def run(args, open_backend):
         print(f"missed: {line}")
     print(f"written: {args.output / 'report.html'}, figures.json, figures.csv")
     return MISSED if figures["missed"] else MET
-
-
-if __name__ == "__main__":
-    sys.exit(main())

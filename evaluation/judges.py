@@ -9,6 +9,7 @@ Their packages are imported where they are used, so that a missing one can be to
 
 import importlib.metadata
 import re
+import unicodedata
 import warnings
 from functools import partial
 
@@ -117,8 +118,9 @@ class Dnsmos:
 
 
 def normalised(text):
-    """Lower-case words alone: no punctuation but apostrophes inside words."""
-    return " ".join(re.findall(r"[^\W_]+(?:'[^\W_]+)*", text.lower().replace("’", "'")))
+    """Lower-case words alone, each letter one character: no punctuation but apostrophes inside words."""
+    text = unicodedata.normalize("NFC", text).lower().replace("’", "'")
+    return " ".join(re.findall(r"[^\W_]+(?:'[^\W_]+)*", text))
 
 
 def word_error_rate(references, hypotheses):

@@ -4,7 +4,6 @@
 
 """The evaluation as people run it, and that it notices what is broken."""
 
-import codecs
 import csv
 import json
 import re
@@ -27,16 +26,12 @@ from evaluation.evaluate import (  # noqa: E402
     MET,
     MISSED,
     Evaluation,
-    EvaluationError,
-    Utterance,
     evaluate,
     main,
     missed,
-    parse_args,
-    read_utterances,
-    reference_text,
 )
 from evaluation.judges import SpeakerEncoder  # noqa: E402
+from evaluation.utterances import EvaluationError, Utterance, read_utterances  # noqa: E402
 from streaming.torch_engine import TorchEngine  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -123,23 +118,6 @@ def test_every_figure_is_there_and_says_where_it_comes_from(report):
     for name in re.findall(r'src="([^"]+)"', page):
         assert (folder / name).stat().st_size > 1000, name
     assert page.count("<audio") == 3 + 2 and "latency.png" in page and "a.wav" in page
-
-
-def test_reference_texts(tmp_path):
-    (tmp_path / "a.txt").write_text(" Some words. ")
-    (tmp_path / "1-2.trans.txt").write_text("1-2-0000 GOOD MORNING\n1-2-0001 GOOD NIGHT\n")
-    assert reference_text(tmp_path / "a.wav") == "Some words."
-    assert reference_text(tmp_path / "1-2-0001.flac") == "GOOD NIGHT"
-    assert reference_text(tmp_path / "1-2-0002.flac") is None
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-def test_reference_texts_in_any_encoding(tmp_path, encoding):
-    mark = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}.get(encoding, b"")
-    (tmp_path / "a.txt").write_bytes(mark + "Größe, ein Wort".encode(encoding))
-    (tmp_path / "1-2.trans.txt").write_bytes(mark + "1-2-0000 GUTEN TAG\r\n1-2-0001 GUTE NACHT\r\n".encode(encoding))
-    assert reference_text(tmp_path / "a.wav") == "Größe, ein Wort"
-    assert reference_text(tmp_path / "1-2-0000.flac") == "GUTEN TAG"
 
 
 class Noisy(TorchEngine):
@@ -381,11 +359,10 @@ def test_audio_that_is_not_finite_is_an_error(evaluation):
 
 
 def test_the_words_of_a_file_are_not_those_of_its_beginning(folders, tmp_path):
-    for seconds, text in (("1", None), ("3", TEXT)):
-        args = parse_args(options(folders, tmp_path, "--seconds", seconds))
-        utterances, targets = read_utterances(args, 16000)
+    for seconds, text in ((1, None), (3, TEXT)):
+        utterances, targets = read_utterances(folders / "in", folders / "target", tmp_path, 16000, seconds)
         assert [u.name for u in utterances] == ["a.wav", "b.wav"] and utterances[0].text == text
-        assert len(utterances[0].audio) == len(targets[Path("a.wav")]) <= int(seconds) * 16000
+        assert len(utterances[0].audio) == len(targets[Path("a.wav")]) <= seconds * 16000
 
 
 def test_another_sample_rate(folders, tmp_path, capsys):
