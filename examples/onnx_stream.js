@@ -2,34 +2,93 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Converts a 16-bit mono WAV file of 16 kHz, with the usual header of 44 bytes, chunk by chunk (npm i onnxruntime-node):
-//     node onnx_stream.js llvc.onnx in.wav out.wav [chunk length, hop and lookahead of another file's metadata]
+// Converts a 16-bit mono WAV file chunk by chunk (npm i onnxruntime-node):
+//     node onnx_stream.js llvc.onnx in.wav out.wav [chunk, hop and lookahead length and sample rate of another file's metadata]
 const fs = require("fs");
-const ort = require("onnxruntime-node");
 
-async function main([model, input, output, chunk = 208, hop = 16, lookahead = 16]) {
-  [chunk, hop, lookahead] = [chunk, hop, lookahead].map(Number);
+// The 16-bit samples of a WAV file's bytes; an Error with what is wrong where it holds no such samples, or at another rate.
+function readWav(bytes, rate) {
+  const name = (at) => bytes.toString("latin1", at, at + 4);
+  if (name(0) !== "RIFF" || name(8) !== "WAVE") throw new Error("not a WAV file");
+  let format = null;
+  for (let at = 12; at + 8 <= bytes.length; ) {
+    const size = bytes.readUInt32LE(at + 4);
+    const start = at + 8;
+    if (name(at) === "fmt " && size >= 16 && start + size <= bytes.length) {
+      format = {
+        tag: bytes.readUInt16LE(start),
+        channels: bytes.readUInt16LE(start + 2),
+        rate: bytes.readUInt32LE(start + 4),
+        bits: bytes.readUInt16LE(start + 14),
+      };
+      if (format.tag === 0xfffe && size >= 26) format.tag = bytes.readUInt16LE(start + 24); // WAVE_FORMAT_EXTENSIBLE
+    }
+    if (name(at) === "data") {
+      if (format === null) throw new Error("a WAV file that does not say what its samples are");
+      const { tag, channels, bits } = format;
+      if (tag !== 1 || channels !== 1 || bits !== 16 || format.rate !== rate) {
+        const kind = { 1: "PCM", 3: "floating point" }[tag] || `format ${tag}`;
+        throw new Error(
+          `holds ${channels} channel(s) of ${bits}-bit ${kind} at ${format.rate} Hz, this takes one of 16-bit PCM at ${rate} Hz; ` +
+            `convert it first: ffmpeg -i IN -ac 1 -ar ${rate} -c:a pcm_s16le OUT.wav`,
+        );
+      }
+      // Programs that write into a pipe leave 0 or a number that is too large.
+      const end = size === 0 ? bytes.length : Math.min(bytes.length, start + size);
+      return Int16Array.from({ length: Math.floor((end - start) / 2) }, (_, i) => bytes.readInt16LE(start + 2 * i));
+    }
+    at = start + size + (size % 2);
+  }
+  throw new Error("a WAV file without samples");
+}
+
+// The bytes of a WAV file of 16-bit samples.
+function writeWav(samples, rate) {
+  const bytes = Buffer.alloc(44 + 2 * samples.length);
+  bytes.write("RIFF    WAVEfmt ", 0, "latin1");
+  bytes.writeUInt32LE(36 + 2 * samples.length, 4);
+  [16, 1 | (1 << 16), rate, 2 * rate, 2 | (16 << 16)].forEach((value, i) => bytes.writeUInt32LE(value, 16 + 4 * i));
+  bytes.write("data", 36, "latin1");
+  bytes.writeUInt32LE(2 * samples.length, 40);
+  samples.forEach((sample, i) => bytes.writeInt16LE(sample, 44 + 2 * i));
+  return bytes;
+}
+
+async function convert(model, pcm, chunk, hop, lookahead) {
+  const ort = require("onnxruntime-node");
   const session = await ort.InferenceSession.create(model);
-  const wav = fs.readFileSync(input);
-  const length = (wav.length - 44) / 2;
-  const samples = new Float32Array(length + chunk + lookahead).map((_, i) => (i < length ? wav.readInt16LE(44 + 2 * i) / 32768 : 0));
+  const samples = new Float32Array(pcm.length + chunk + lookahead);
+  pcm.forEach((sample, i) => (samples[i] = sample / 32768));
   const state = {};
   for (const { name, shape } of session.inputMetadata) {
     if (name === "samples" || name === "valid") continue;
     state[name] = new ort.Tensor("float32", new Float32Array(shape.reduce((a, b) => a * b)), shape);
   }
-  for (let start = 0; start < length; start += chunk) {
-    const frames = Math.ceil(Math.min(chunk, length - start) / hop);
+  const converted = new Int16Array(pcm.length);
+  for (let start = 0; start < pcm.length; start += chunk) {
+    const frames = Math.ceil(Math.min(chunk, pcm.length - start) / hop);
     const valid = new Float32Array(chunk / hop).map((_, i) => (i < frames ? 1 : 0));
     const result = await session.run({
       samples: new ort.Tensor("float32", samples.slice(start, start + chunk + lookahead), [chunk + lookahead]),
       valid: new ort.Tensor("float32", valid, [chunk / hop, 1]),
       ...state,
     });
-    result.audio.data.forEach((x, i) => start + i < length && wav.writeInt16LE(Math.round(x * 32767), 44 + 2 * (start + i)));
+    result.audio.data.forEach((x, i) => start + i < pcm.length && (converted[start + i] = Math.round(x * 32767)));
     for (const name in state) state[name] = result[`${name}_next`];
   }
-  fs.writeFileSync(output, wav);
+  return converted;
+}
+
+async function main([model, input, output, ...numbers]) {
+  const [chunk = 208, hop = 16, lookahead = 16, rate = 16000] = numbers.map(Number);
+  let pcm;
+  try {
+    pcm = readWav(fs.readFileSync(input), rate);
+  } catch (error) {
+    console.error(`error: ${input}: ${error.message}`);
+    process.exit(1);
+  }
+  fs.writeFileSync(output, writeWav(await convert(model, pcm, chunk, hop, lookahead), rate));
 }
 
 main(process.argv.slice(2));

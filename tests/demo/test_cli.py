@@ -338,6 +338,28 @@ def test_a_folder_with_a_bad_file(tmp_path, small, speech, capsys):
     assert main([*small, "-i", str(folder), "-o", str(out)]) == 0
 
 
+def test_links_in_a_folder_are_converted_once_or_named(tmp_path, small, speech, capsys):
+    folder, outside, out = (tmp_path / name for name in ("in", "outside", "out"))
+    folder.mkdir()
+    (outside / "sub").mkdir(parents=True)
+    for path in (folder / "plain.wav", outside / "linked.wav", outside / "sub" / "deep.wav"):
+        shutil.copy(speech, path)
+    (folder / "note.txt").write_text("no audio")
+    links = {"file.wav": outside / "linked.wav", "folder": outside / "sub", "again.wav": folder / "plain.wav"}
+    links |= {"loop": folder, "nothing.wav": tmp_path / "gone.wav"}
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
+    figures = tmp_path / "figures.json"
+    assert main([*small, "-i", str(folder), "-o", str(out), "--json", str(figures)]) == 0
+    results = ["file.wav", "folder/deep.wav", "plain.wav"]
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()) == results
+    said = capsys.readouterr().out
+    left_out = [Path(left["path"]).name for left in json.loads(figures.read_text())["left_out"]]
+    assert left_out == ["again.wav", "loop", "note.txt", "nothing.wav"]
+    for name in left_out:
+        assert f"left out: {folder / name} (" in said
+
+
 def test_results_inside_the_folder_are_not_converted_again(tmp_path, small):
     soundfile.write(tmp_path / "a.wav", np.full(300, 0.1), 16000)
     for _ in range(2):
