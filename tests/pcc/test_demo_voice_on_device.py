@@ -6,12 +6,10 @@
 
 import pytest
 import torch
-from support.blocks import golden, on_device, pcc
+from support.blocks import demo_voice, golden, on_device, pcc
 
 from demo.convert import convert_offline, timed_chunks
-from demo.voice import BUNDLED_CHECKPOINT
 from evaluation.metrics import token_accuracy
-from reference.checkpoint import load_model
 from streaming.stream import ChunkedStream
 
 START, SAMPLES = 8000, 3000  # voiced
@@ -20,8 +18,7 @@ START, SAMPLES = 8000, 3000  # voiced
 @on_device
 @pytest.mark.parametrize("chunk_factor", [None, 1])
 def test_bundled_voice(device, chunk_factor, make_network):
-    config = golden("llvc").model.config
-    model = load_model(BUNDLED_CHECKPOINT, config)
+    model = demo_voice()
     audio = torch.from_numpy(golden("llvc").arrays["audio"])[START : START + SAMPLES]
     network = make_network(device, model)
     with ChunkedStream(network.engine(chunk_factor or 4, 1, "latency")) as stream:
@@ -30,4 +27,4 @@ def test_bundled_voice(device, chunk_factor, make_network):
     with torch.inference_mode():
         expected = model(audio[None, None])[0, 0]
     assert pcc(converted, expected) >= 0.999
-    assert token_accuracy(converted, expected, config.L) > 95
+    assert token_accuracy(converted, expected, model.config.L) > 95

@@ -4,6 +4,7 @@
 
 """What could go wrong in the fused kernels and nowhere else: rings that wrap, shared memory, rows of garbage."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,11 +15,10 @@ from types import SimpleNamespace
 import pytest
 import soundfile
 import torch
-from support.blocks import NETWORK_PCC, audible_before_the_start, golden, on_device, pcc, speech
+from support import one_chunk
+from support.blocks import NETWORK_PCC, audible_before_the_start, demo_voice, golden, on_device, pcc, speech
 from support.golden import fill_by_rule
 
-from demo.voice import BUNDLED_CHECKPOINT
-from reference.checkpoint import load_model
 from reference.llvc import LLVC
 from tt.fused.layout import GRID_WIDTH, cores_of
 from tt.fused.numbers import TILE
@@ -137,7 +137,7 @@ def test_a_thousand_chunks(device, measure, rung):
     """Thirteen seconds of speech in the bundled voice, as one stream."""
     if rung == "mock":
         pytest.skip("it is the kernels that a long stream could wear out")
-    model = load_model(BUNDLED_CHECKPOINT, golden("llvc").model.config)
+    model = demo_voice()
     speech_ = torch.from_numpy(soundfile.read(ROOT / "test_wavs" / "example.wav", dtype="float32")[0])
     audio = speech_.repeat(2)[None, : 1000 * CHUNK]
     value, expected = run(fused(device, model), audio), offline(model, audio)
@@ -148,7 +148,7 @@ def test_a_thousand_chunks(device, measure, rung):
 @on_device
 def test_near_silence(device):
     """Too small for a correlation to mean much: the error in full scale counts."""
-    model = load_model(BUNDLED_CHECKPOINT, golden("llvc").model.config)
+    model = demo_voice()
     audio = speech("llvc", 1, 3 * CHUNK)
     audio *= 1e-4 / audio.abs().max()
     assert (run(fused(device, model), audio) - offline(model, audio)).abs().max() <= 1e-4
@@ -201,21 +201,6 @@ def test_whatever_stood_in_memory(device, rung, ttnn):
     assert torch.equal(run(tt_model, audio), expected)
 
 
-ONE_CHUNK = """
-import sys
-from pathlib import Path
-sys.path[:0] = [{root!r}, {root!r} + "/tests"]
-from support.blocks import golden, speech
-from tt.fused import program
-from ttnn_llvc import DEVICE_PARAMS, TtLLVC
-program.KERNELS = Path({kernels!r})
-device = ttnn.open_device(device_id=0, **DEVICE_PARAMS)
-with TtLLVC.from_reference(device, golden("llvc").model, "fused").stream() as stream:
-    print("peak", float(stream.push(speech("llvc", 1, 300)).abs().max()))
-ttnn.close_device(device)
-"""
-
-
 @pytest.mark.fused
 def test_fused_kernels_are_compiled_again_where_a_header_alone_has_changed(rung, tmp_path):
     """Compiled kernels are kept on disk: a process that finds those of the header as it was would be wrong."""
@@ -224,8 +209,9 @@ def test_fused_kernels_are_compiled_again_where_a_header_alone_has_changed(rung,
     kernels = shutil.copytree(ROOT / "tt" / "fused" / "kernels", tmp_path / "kernels")
 
     def peak():
-        script = ONE_CHUNK.format(root=str(ROOT), kernels=str(kernels))
-        process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, one_chunk.__file__, str(kernels)]
+        process = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert process.returncode == 0, process.stderr
         return float(re.search(r"peak (\S+)", process.stdout)[1])
 

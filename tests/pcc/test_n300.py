@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.blocks import NETWORK_PCC, golden, on_device, pcc, speech
-from support.corpus_on_device import convert_corpus
+from support.rung import GIVEN_MOCK
 from support.server_scenario import run_scenario
 
 from streaming.engine import MODES
@@ -72,20 +72,15 @@ def test_a_chip_needs_memory_for_its_streams_only(mesh_device, make_network):
     assert 32 <= tt_model.network.layout(1, 64).batch_size < 40  # fused: a few more fill the groups
 
 
-@on_device
-def test_a_corpus(mesh_device, tmp_path, make_network):
-    convert_corpus(make_network(mesh_device, golden("llvc").model), tmp_path, 4)
-
-
 def test_on_a_mock_n300(rung):
-    """The tests above, in a process of their own: the board is chosen before ttnn is loaded."""
-    if rung != "mock" or "LLVC_MOCK_BOARD" in os.environ:
-        pytest.skip("for the mock N150")
+    """The tests above and the corpus actor's, in a process of their own: the board is chosen before ttnn is loaded."""
+    if rung != "mock" or GIVEN_MOCK or "LLVC_MOCK_BOARD" in os.environ:
+        pytest.skip("for the mock N150 of these tests")
     environment = {**os.environ, "LLVC_MOCK_BOARD": "n300"}
     environment.pop("TT_METAL_MOCK_CLUSTER_DESC_PATH")  # this process's own board
     process = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
-        + ["--deselect", f"{Path(__file__).relative_to(ROOT)}::test_on_a_mock_n300"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/pcc/test_n300.py"]
+        + ["tests/pcc/test_corpus_actor.py", "-k", "not mock_n300 and not one_file_at_a_time"],
         cwd=ROOT,
         env=environment,
         capture_output=True,

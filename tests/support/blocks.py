@@ -5,11 +5,13 @@
 """What the tests on the device share: cases, speech, and the reference's activations."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 from support.golden import fill_by_rule, golden
 
+from reference.checkpoint import load_model
 from reference.llvc import LLVC
 from tt.device import DEVICE_PARAMS
 from tt.stock.layout import Layout
@@ -18,6 +20,8 @@ from tt.stock.layout import Layout
 # mixed up, one of each what a shape of one could hide.
 CASES = [("llvc", 1, 1), ("llvc", 2, 2), ("llvc_nc", 1, 1), ("readme_defaults", 1, 1)]
 CHUNKS = 3
+
+DEMO_VOICE = Path(__file__).resolve().parents[2] / "checkpoints" / "demo_voice.safetensors"
 
 BLOCK_PCC = 0.9995
 NETWORK_PCC = 0.999
@@ -33,6 +37,13 @@ def for_all_cases(test):
 def pcc(value, expected):
     """Pearson's correlation of all values."""
     return float(torch.corrcoef(torch.stack((value.flatten(), expected.flatten())))[0, 1])
+
+
+def demo_voice():
+    """The network with the bundled voice's weights; skips the test in tt-metal, which takes no file that large."""
+    if not DEMO_VOICE.exists():
+        pytest.skip(f"needs {DEMO_VOICE}")
+    return load_model(DEMO_VOICE, golden("llvc").model.config)
 
 
 def allocated(device):
