@@ -21,8 +21,10 @@ def one_line(error):
 
 def not_installed(error, purpose):
     """What to do about an ImportError: install the dependency group of that name in pyproject.toml."""
+    what = f"{error.name} is not installed" if isinstance(error, ModuleNotFoundError) else one_line(error)
+    if not GROUPS.exists():  # inside tt-metal, whose environment has what the network needs
+        return what
     commands = [f"{sys.executable} -m pip install --group {GROUPS}:{purpose}"]
     if purpose == "evaluation":
         commands.append(f"{sys.executable} -m pip install --no-deps --group {GROUPS}:evaluation-nodeps")
-    what = f"{error.name} is not installed" if isinstance(error, ModuleNotFoundError) else one_line(error)
     return f"{what}; run: make {purpose}, or without its virtual environment (pip 25.1): {' && '.join(commands)}"

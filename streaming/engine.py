@@ -100,7 +100,8 @@ class ChunkEngine(ABC):
         """Puts these streams back to their start: their next chunk is their first."""
 
     @abstractmethod
-    def _submit(self, streams, samples, frames): ...
+    def _submit(self, streams, samples, frames):
+        """Starts a chunk of these streams behind those under way; arguments as convert's."""
 
     @abstractmethod
     def _collect(self):

@@ -51,9 +51,8 @@ def past_samples(config):
 
 def histories(config):
     """All histories of frames, in the order of the graph's inputs."""
-    encoder = [
-        History(f"encoder_{i}", (ENCODER_KERNEL_SIZE - 1) * 2**i, config.enc_dim) for i in range(config.num_enc_layers)
-    ]
+    context = ENCODER_KERNEL_SIZE - 1
+    encoder = [History(f"encoder_{i}", context * 2**i, config.enc_dim) for i in range(config.num_enc_layers)]
     decoder = [
         History(f"{which}_{i}", config.dec_buf_len, 2 * config.dec_dim)
         for i in range(config.num_dec_layers)

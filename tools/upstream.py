@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +36,7 @@ STAYS = (
 HEADER = "# SPDX-FileCopyrightText: © 2026 Tenstorrent USA, Inc.\n\n# SPDX-License-Identifier: Apache-2.0\n"
 OUR_HEADER = re.compile(r"# SPDX-FileCopyrightText: .*\n#\n# SPDX-License-Identifier: Apache-2.0\n")
 OUR_CPP_HEADER = re.compile(r"// SPDX-FileCopyrightText: .*\n")
-RAISES = re.compile(r"^(?!.*allow-pytest)(.*\bpytest\.raises\(.*)$", re.MULTILINE)
+RAISES = re.compile(r"^(.*\bpytest\.raises\(.*)$", re.MULTILINE)
 LARGEST = 500 * 1024  # bytes of a file, of tt-metal's check-large-files
 
 TOPS = {**dict.fromkeys(("reference", "streaming", "tt", "demo", "ttnn_llvc"), ""), "support": "tests."}
@@ -103,6 +104,38 @@ def moved(source, package):
     return OUR_HEADER.sub(HEADER, "".join(lines), count=1)
 
 
+def expecting(source):
+    """A file of tests that has errors expected by tt-metal's fixture: pytest.raises(E, match=m) is expect_error(E, m).
+
+    What is no test has no fixtures, and says so.
+    """
+    edits = {}  # (line, columns from and to, in bytes): text
+    for test in ast.parse(source).body:
+        if not isinstance(test, ast.FunctionDef) or not test.name.startswith("test"):
+            continue
+        calls = [
+            node for node in ast.walk(test) if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.raises"
+        ]
+        for call in calls:
+            edits[call.func.lineno, call.func.col_offset, call.func.end_col_offset] = "expect_error"
+            if call.keywords:
+                (match,) = call.keywords
+                edits[match.lineno, match.col_offset, match.value.col_offset] = ""
+            else:
+                (error,) = call.args
+                edits[error.end_lineno, error.end_col_offset, error.end_col_offset] = ', ""'
+        if calls:
+            last = test.args.args[-1:]
+            line, column = (
+                (last[0].end_lineno, last[0].end_col_offset) if last else (test.lineno, len(f"def {test.name}("))
+            )
+            edits[line, column, column] = ", expect_error" if last else "expect_error"
+    lines = source.encode().splitlines(keepends=True)
+    for (line, begin, end), text in sorted(edits.items(), reverse=True):
+        lines[line - 1] = lines[line - 1][:begin] + text.encode() + lines[line - 1][end:]
+    return RAISES.sub(r"\1  # allow-pytest.raises: no test, so without fixtures", b"".join(lines).decode())
+
+
 def absolute(source, folder, package):
     """A Python file in `folder` of the project ("tt/fused") with its relative imports made absolute."""
     lines = source.splitlines(keepends=True)
@@ -118,12 +151,23 @@ def absolute(source, folder, package):
 
 def write(tt_metal, place=PLACE):
     """Writes into a checkout, in place of an older copy; returns the folder and the tests that stay."""
-    folder, package = tt_metal / place, place.replace("/", ".")
-    if folder.exists():
-        if not (folder / "ttnn_llvc.py").is_file():
-            raise SystemExit(f"error: {folder} is there and is no copy of this project; move it away")
-        shutil.rmtree(folder)
+    folder = tt_metal / place
+    if folder.exists() and not (folder / "ttnn_llvc.py").is_file():
+        raise SystemExit(f"error: {folder} is there and is no copy of this project; move it away")
     files, stays = chosen()
+    with tempfile.TemporaryDirectory(prefix=".llvc-", dir=tt_metal) as temporary:
+        written = Path(temporary, "llvc")
+        _write(files, written, place)
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        written.rename(folder)
+    return folder, stays
+
+
+def _write(files, folder, place):
+    """Writes {path in the folder: the file here} as for `place`."""
+    package = place.replace("/", ".")
     for name, path in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -133,26 +177,35 @@ def write(tt_metal, place=PLACE):
         text = path.read_text()
         if name.endswith(".py"):
             text = moved(absolute(text, str(Path(name).parent).strip("."), package), package)
+        if name.startswith("tests/") and name.endswith(".py"):
+            text = expecting(text)
         text = OUR_CPP_HEADER.sub("// SPDX-FileCopyrightText: © 2026 Tenstorrent USA, Inc.\n", text, count=1)
         target.write_text(text.replace(PLACE, place) if name.endswith(".md") else text)
     _format(folder)
-    for _ in range(3):  # what makes a line too long is moved off it
-        for path in (folder / "tests").rglob("*.py"):
-            path.write_text(RAISES.sub(r"\1  # allow-pytest.raises: runs outside of tt-metal too", path.read_text()))
-        _format(folder)
     large = [str(path) for path in folder.rglob("*") if path.is_file() and path.stat().st_size > LARGEST]
     if large:
         raise SystemExit(f"error: larger than tt-metal takes: {', '.join(large)}")
-    return folder, stays
 
 
 def _format(folder):
     """Unused imports out, the others sorted, lines as black has them."""
     ruff = [sys.executable, "-m", "ruff"]
     first = 'lint.isort.known-first-party=["models","ttnn"]'
-    check = ["check", "--isolated", "--select", "I,F401", "--fix", "--line-length", "120", "--config", first, "-q"]
+    check = [
+        "check",
+        "--no-cache",
+        "--isolated",
+        "--select",
+        "I,F401",
+        "--fix",
+        "--line-length",
+        "120",
+        "--config",
+        first,
+        "-q",
+    ]
     subprocess.run([*ruff, *check, str(folder)], check=True)
-    subprocess.run([*ruff, "format", "--isolated", "--line-length", "120", "-q", str(folder)], check=True)
+    subprocess.run([*ruff, "format", "--no-cache", "--isolated", "--line-length", "120", "-q", str(folder)], check=True)
 
 
 def main():

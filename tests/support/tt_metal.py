@@ -36,6 +36,11 @@ def reset_seeds():
 
 
 @pytest.fixture
+def expect_error():
+    return lambda error, message: pytest.raises(error, match=message)
+
+
+@pytest.fixture
 def is_ci_env():
     return os.getenv("CI") == "true"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import soundfile
 import torch
-import torchaudio
+from scipy.signal import resample_poly
 
 from demo.backend import KERNELS, open_backend
 from demo.convert import convert_offline, stream_figures, timed_chunks
@@ -43,7 +43,7 @@ def read_audio(path, sample_rate):
         raise LLVCError(f"{path}: cannot be read ({one_line(error)})") from None
     if not len(samples):
         raise LLVCError(f"{path}: holds no samples")
-    return torchaudio.functional.resample(torch.from_numpy(samples.mean(axis=1)), rate, sample_rate)
+    return torch.from_numpy(resample_poly(samples.mean(axis=1), sample_rate, rate))
 
 
 def convert(open_engine, audio, sample_rate, chunk_factor, mode, streaming):
