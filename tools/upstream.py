@@ -25,7 +25,7 @@ OWN = REGISTRIES / "files"  # what is other upstream than here
 PLACE, EXPERIMENTAL = "models/demos/audio/llvc", "models/experimental/llvc"
 PACKAGES = ("reference", "streaming", "tt", "experiments")
 FILES = ("ttnn_llvc.py", "conftest.py", "tests/conftest.py", "requirements.txt")
-DEMO = ("__init__.py", "backend.py", "convert.py", "program.py", "quota.py")
+DEMO = ("backend", "convert", "program")  # of demo/, with what these import of it
 TESTS = ("reference", "streaming", "pcc", "perf", "support", "golden")
 # Tests of what stays here though they import none of it.
 STAYS = (
@@ -54,27 +54,40 @@ def imported(source):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def demo_modules():
+    """The names of DEMO and of what they import from beside them."""
+    names, waiting = {"__init__"}, [*DEMO]
+    while waiting:
+        names.add(name := waiting.pop())
+        for node in ast.walk(ast.parse((ROOT / "demo" / f"{name}.py").read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                modules = [node.module] if node.module else [alias.name for alias in node.names]
+                waiting += {*modules} - names
+    return names
+
+
 def chosen():
     """({path in the folder there: the file here} of all that goes, the tests that stay)."""
     files = {str(path.relative_to(OWN)): path for path in OWN.rglob("*") if path.suffix in (".py", ".md")}
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     tracked = listed.splitlines()
-    wanted = {*FILES, *(f"demo/{name}" for name in DEMO)}
+    demo = demo_modules()
+    wanted = {*FILES, *(f"demo/{name}.py" for name in demo)}
     files |= {name: ROOT / name for name in tracked if name in wanted or name.split("/")[0] in PACKAGES}
     tests = [name for name in tracked if re.match(rf"tests/({'|'.join(TESTS)})/", name)]
     sources = {name: (ROOT / name).read_text() for name in tests if name.endswith(".py")}
     stays = set(STAYS)
-    while more := {name for name, source in sources.items() if name not in stays and _needs_more(source, stays)}:
+    while more := {name for name, source in sources.items() if name not in stays and _needs_more(source, stays, demo)}:
         stays |= more  # and then what imports these
     return files | {name: ROOT / name for name in tests if name not in stays}, sorted(stays)
 
 
-def _needs_more(source, stays):
+def _needs_more(source, stays, demo):
     """Whether a test imports what does not go."""
     gone = {name.removeprefix("tests/").removesuffix(".py").replace("/", ".") for name in stays}
     for module in imported(source):
         top, _, name = module.partition(".")
-        if top in MISSING or module in gone or top == "demo" and name and f"{name.split('.')[0]}.py" not in DEMO:
+        if top in MISSING or module in gone or top == "demo" and name and name.split(".")[0] not in demo:
             return True
     return False
 
@@ -189,23 +202,10 @@ def _write(files, folder, place):
 
 def _format(folder):
     """Unused imports out, the others sorted, lines as black has them."""
-    ruff = [sys.executable, "-m", "ruff"]
+    options = ["--no-cache", "--isolated", "--line-length", "120", "--quiet", str(folder)]
     first = 'lint.isort.known-first-party=["models","ttnn"]'
-    check = [
-        "check",
-        "--no-cache",
-        "--isolated",
-        "--select",
-        "I,F401",
-        "--fix",
-        "--line-length",
-        "120",
-        "--config",
-        first,
-        "-q",
-    ]
-    subprocess.run([*ruff, *check, str(folder)], check=True)
-    subprocess.run([*ruff, "format", "--no-cache", "--isolated", "--line-length", "120", "-q", str(folder)], check=True)
+    for command in (["check", "--select", "I,F401", "--fix", "--config", first], ["format"]):
+        subprocess.run([sys.executable, "-m", "ruff", *command, *options], check=True)
 
 
 def main():
