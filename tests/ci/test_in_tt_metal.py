@@ -26,6 +26,7 @@ PLACES = (PLACE, EXPERIMENTAL)
 # What the tests may import: Python's own, tt-metal's environment, and what the folder's requirements.txt names.
 ENVIRONMENT = {"numpy", "scipy", "torch", "ttnn", "loguru", "pytest", "tracy", "models", "safetensors"}
 REQUIRED = {"soundfile", "onnx", "onnxruntime", "huggingface_hub", "tqdm"}
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 OPTIONS = ["--device-id", "0", "--tt-arch", "wormhole_b0", "--input-method", "json"]
 
 # Asks for all that tests may ask of tt-metal.
@@ -65,7 +66,7 @@ def test_tests_run_from_the_root(tree):
     probe.write_text(PROBE)
     tests = llvc.relative_to(root) / "tests"
     selected = "test_fixtures or test_number_of_parameters or test_defaults or test_wrong_calls"
-    process = run(["-m", "pytest", "-p", "no:cacheprovider", str(tests), "-k", selected, *OPTIONS], root)
+    process = run([*PYTEST, str(tests), "-k", selected, *OPTIONS], root)
     probe.unlink()
     assert process.returncode == 0, process.stdout + process.stderr
     for test in ("test_probe.py::test_fixtures", "test_golden.py::test_number_of_parameters[llvc-3258720]"):
@@ -79,9 +80,7 @@ def test_the_mock_device_of_whoever_starts_them(tree):
     """As in tt-metal's CI: a cluster description in the environment, and the golden functions' values."""
     root, llvc = tree
     test = llvc.relative_to(root) / "tests" / "pcc" / "test_synthesis.py"
-    process = run(
-        ["-m", "pytest", "-p", "no:cacheprovider", str(test), "-k", "llvc_nc", "-m", "mock", *OPTIONS], root, True
-    )
+    process = run([*PYTEST, str(test), "-k", "llvc_nc", "-m", "mock", *OPTIONS], root, True)
     assert process.returncode == 0, process.stdout + process.stderr
     assert "mask and out_conv" in process.stdout and "measured on the mock device" in process.stdout
 
