@@ -35,9 +35,9 @@ class BackendError(LLVCError):
 class Backend:
     """A network that is ready to convert.
 
-    open_engine(chunk_factor, batch_size, mode) gives a ChunkEngine; for `mode` see tt/runner.py. Offline conversion
-    is the stream in chunks of offline_chunk_factor, in offline_mode: the same samples, and the network's memory does
-    not grow with the file.
+    open_engine(chunk_factor, batch_size, mode) gives a ChunkEngine; `mode` is one of streaming.engine.MODES. Offline
+    conversion is the stream in chunks of offline_chunk_factor, in offline_mode: the same samples, and the network's
+    memory does not grow with the file.
     """
 
     name: str

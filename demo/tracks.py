@@ -54,7 +54,8 @@ class ConversionOptions:
 class Converter:
     """Converts files one after the other, with a stream for every number of signals that comes up.
 
-    In one go, in the chunks that suit the backend or, with a chunk_factor, chunk by chunk in this mode (tt/runner.py).
+    In one go, in the chunks that suit the backend or, with a chunk_factor, chunk by chunk in a mode of
+    streaming.engine.MODES.
 
     with Converter(backend, sample_rate, options) as converter:
         figures = converter.convert(source, target)

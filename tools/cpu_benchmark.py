@@ -35,8 +35,7 @@ from support.golden import fill_by_rule, relative_error  # noqa: E402
 
 from audio.recording import read_audio  # noqa: E402
 from demo.program import exit_code  # noqa: E402
-from reference.checkpoint import load_model  # noqa: E402
-from reference.config import load_config  # noqa: E402
+from demo.voice import BUNDLED_CHECKPOINT, DEFAULT_CONFIG, Voice  # noqa: E402
 from reference.llvc import LLVC  # noqa: E402
 from streaming.onnx_engine import OnnxEngine  # noqa: E402
 from streaming.stream import ChunkedStream  # noqa: E402
@@ -165,14 +164,13 @@ def main():
     parser.add_argument("--published", type=Path, metavar="DIR", help="a checkout of the published code")
     parser.add_argument("--accuracy", action="store_true", help="compare outputs instead of times")
     args = parser.parse_args()
-    config, sample_rate = load_config(ROOT / "experiments" / "llvc" / "config.json")
-    voice = load_model(ROOT / "checkpoints" / "demo_voice.safetensors", config)
+    voice = Voice.load(BUNDLED_CHECKPOINT, DEFAULT_CONFIG)
     torch.set_num_threads(1)
     if args.accuracy:
-        rule = fill_by_rule(LLVC.from_config(config)).eval()
-        accuracy({"the demo voice": voice, "weights by the rule": rule}, sample_rate)
+        rule = fill_by_rule(LLVC.from_config(voice.model.config)).eval()
+        accuracy({"the demo voice": voice.model, "weights by the rule": rule}, voice.sample_rate)
     else:
-        table(voice, args.published, sample_rate)
+        table(voice.model, args.published, voice.sample_rate)
 
 
 if __name__ == "__main__":
