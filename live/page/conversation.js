@@ -13,6 +13,7 @@ const CHECK_S = 1;
 const STILL_CHECKS = 3; // without any sound time passing
 const NOTE_CHECKS = 10; // for so many a remark stays
 const PARTS = ["sound", "microphone", "engine", "loudspeaker", "load", "uplink"]; // what can be wrong, the worst first
+const PAUSED = "The system has paused the sound (a call?). If it does not go on by itself, touch the page.";
 
 export class Conversation {
   // `wishes` has constraints() of the microphone, output(), the loudspeaker's id, rate() of the audio context (Hz or null)
@@ -137,7 +138,7 @@ export class Conversation {
     const isPaused = context.state !== "running";
     // After a call some phones want a touch; main.js checks then, too.
     if (isPaused) context.resume().catch(() => {});
-    this.say("sound", isPaused ? "The system has paused the sound (a call?). If it does not go on by itself, touch the page." : null);
+    this.say("sound", isPaused ? PAUSED : null);
   }
 
   async checkMicrophone() {

@@ -104,6 +104,7 @@ function lose(why) {
 }
 
 function hear(message) {
+  if (!welcome && !["welcome", "pong"].includes(message.type)) return link.lose({ garbage: true });
   if (message.type === "welcome") {
     welcome = message;
     begin = progress = now();
@@ -118,7 +119,7 @@ function hear(message) {
     pending.pass(message.samples);
     noteAnswer();
   } else if (message.type === "ended") {
-    return end();
+    return ending ? end() : link.lose({ garbage: true });
   }
   postMessage(message);
 }
@@ -139,6 +140,7 @@ function send(packet) {
 }
 
 function receive(wet) {
+  if (!welcome) return link.lose({ garbage: true });
   const { samples: dry, frame } = pending.take(wet.length);
   if (frame !== null) noteAnswer();
   recording?.add(dry, wet);

@@ -69,9 +69,9 @@ export class Link {
         return this.lose({ garbage: true });
       }
       if (message instanceof Float32Array) return onAudio(message);
-      if (message?.type === "error") this.error = message;
       if (message?.type === "pong") this.confirm(message.time);
-      if (message) onMessage(message);
+      if (message?.type === "error") this.error = message;
+      else if (message) onMessage(message);
     };
     this.watching = setInterval(() => {
       if (performance.now() - this.heard > 1000 * SILENT_S) this.lose({ silent: true });

@@ -93,7 +93,7 @@ function showTheDelay() {
 }
 
 function askForToken({ code }) {
-  $("token-field").hidden = code !== WRONG_TOKEN;
+  if (code === WRONG_TOKEN) $("token-field").hidden = false;
 }
 
 function say(text, bad = false) {

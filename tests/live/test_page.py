@@ -389,7 +389,16 @@ def test_sound_that_the_system_stops(watched, live):
     wait_until(lambda: live.server.streams == 1, "one stream is left")
 
 
-GARBAGE = ["no JSON", "[]", "null", "{}", '{"type": 1}', '{"type": "welcome"}', '{"type": "dropped", "samples": -1}']
+GARBAGE = [
+    "no JSON",
+    "[]",
+    "null",
+    "{}",
+    '{"type": 1}',
+    '{"type": "welcome"}',
+    '{"type": "dropped", "samples": -1}',
+    '{"type": "ended"}',
+]
 GARBAGE += ['{"type": "statistics", "queue_ms": "much"}', b"odd", np.full(9, np.nan, "<f4").tobytes()]
 
 
@@ -551,3 +560,30 @@ def test_with_the_keyboard_alone(page, live):
     page.keyboard.press("Enter")
     status(page, "Stopped.")
     wait_until(lambda: live.server.streams == 0, "the place is free")
+
+
+def test_a_recording_is_kept_when_the_server_ends_the_stream(chromium, tmp_path):
+    with LiveServer(TorchEngine(GOLDEN.model), max_minutes=0.05) as server, opened(chromium, server.page) as page:
+        press(page, "Record")
+        press(page, "Start")
+        status(page, "Your time on this server is over. Begin again")
+        sent, got = (downloaded(page, f"recording-{side}.wav", tmp_path) for side in ("in", "out"))
+        assert len(sent) == len(got) > 0
+        assert page.get_by_role("button", name="Record").get_attribute("aria-pressed") == "false"
+
+
+def test_a_loudspeaker_that_does_not_open(chromium, live):
+    broken = """
+      const { setSinkId } = AudioContext.prototype;
+      AudioContext.prototype.setSinkId = function (id) {
+        return id ? Promise.reject(new Error("broken")) : setSinkId.call(this, id);
+      };
+    """
+    with opened(chromium, live.page, broken, bypass_csp=True) as page:
+        press(page, "Start")
+        status(page, SPEAKING)
+        page.wait_for_function("document.querySelector('#output').options.length > 1")
+        page.locator("#output").select_option(index=1)
+        status(page, "The loudspeaker does not open: broken.")
+        page.locator("#output").select_option(index=0)
+        status(page, SPEAKING)
