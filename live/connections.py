@@ -97,7 +97,7 @@ class Visits:
 
 
 class Visit:
-    """One connection that was accepted: `sock`, from `address`. It waits until leave() or stay()."""
+    """One connection that was accepted: `sock`, from `address`. It waits until leave()."""
 
     def __init__(self, visits, sock, address):
         self.address = address
@@ -187,7 +187,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
 
     def end_stream(self):
         """Nothing but a last message and the close follows, which wait for no buffer to be read."""
-        self._visit.wait()
+        if not self.disconnected:
+            self._visit.wait()
         self._is_ending = True
         self.writable.set()
 

@@ -283,6 +283,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=10, help="that each of them speaks")
     parser.add_argument("--connects", type=int, default=1000, help="clients that come and go, half of them in a frame")
     parser.add_argument("--malformed", type=int, default=10000, help="malformed messages")
+    parser.add_argument("--flood", type=float, default=10, help="seconds of each flood")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("options", nargs="*", help="of live.serve, behind --")
     args = parser.parse_args()
@@ -301,6 +302,10 @@ def main():
             codes = asyncio.run(storm(count))
             seconds, after = time.perf_counter() - begin, memory_mb(url)
             print(f"{name}: {count} in {seconds:.1f} s, close codes {codes}, memory {before:.0f} -> {after:.0f} MB")
+        for kind in FLOODS:
+            before = memory_mb(url)
+            sent = asyncio.run(flood(url, kind, args.flood)) / 2**20
+            print(f"flood of {kind}: {sent:.1f} MB sent, memory {before:.0f} -> {memory_mb(url):.0f} MB")
 
 
 if __name__ == "__main__":
