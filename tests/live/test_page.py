@@ -470,9 +470,29 @@ def test_below_a_path(chromium, live, tmp_path):
         playwright.expect(page.locator("#file-status")).to_contain_text("8.7 s of sound in", timeout=DEADLINE_MS)
 
 
+DROPPED = "Number(document.querySelector('#delay-parts').textContent.match(/too slow(\\d+) ms/)?.[1] ?? 0)"
+
+
+def test_audio_that_waits_in_the_browser(page, live):
+    """Beyond 250 ms of it nothing more is sent; it goes on when there is room."""
+    press(page, "Start")
+    status(page, SPEAKING)
+    waits = "Object.defineProperty(WebSocket.prototype, 'bufferedAmount', { configurable: true, get: () => %d })"
+    [worker] = page.workers
+    worker.evaluate(waits % (4 * 16000 * 0.26))
+    status(page, "The network is too slow")
+    wait_until(lambda: live.server.streams == 1, "the stream is open")
+    before = live.metric("received_bytes_total")
+    page.wait_for_function(f"{DROPPED} > 1000")
+    assert live.metric("received_bytes_total") - before < 4 * 16000 / 2  # pings, and what was on its way
+    worker.evaluate(waits % (4 * 16000 * 0.12))
+    status(page, KEEPS_UP)
+    chunks = live.metric("chunks_total")
+    wait_until(lambda: live.metric("chunks_total") > chunks + 20, "the stream goes on")
+
+
 def test_a_slow_uplink(chromium, live):
     """What would come late is dropped, counted and shown; what is under way does not grow."""
-    dropped = "Number(document.querySelector('#delay-parts').textContent.match(/too slow(\\d+) ms/)?.[1] ?? 0)"
     with Proxy(live.port) as proxy, opened(chromium, proxy.page, bypass_csp=True) as page:
         press(page, "Start")
         status(page, SPEAKING)
@@ -480,7 +500,7 @@ def test_a_slow_uplink(chromium, live):
         proxy.is_held_up = True
         status(page, "The network is too slow")
         before = proxy.held
-        page.wait_for_function(f"{dropped} > 1000")
+        page.wait_for_function(f"{DROPPED} > 1000")
         assert before < 16000 * 4  # a second, and usually a quarter of one
         assert proxy.held - before < 1000  # pings
         proxy.is_held_up = False
