@@ -5,7 +5,6 @@
 """Live voice conversion from microphone to loudspeaker: python -m live (see --help)."""
 
 import argparse
-import os
 import signal
 import sys
 import threading
@@ -13,11 +12,12 @@ from contextlib import ExitStack
 
 import torch
 
-from audio.files import replacing
 from demo.backend import add_backend, open_backend
 from demo.program import Parser, count, exit_code, file_path
 from demo.voice import add_voice, load_voice
 from reference.errors import LLVCError, not_installed, one_line
+
+from .token import add_token, read_token
 
 NETWORK_RATE = 16000  # Hz, with a server
 LINE_S = 0.25  # between two live lines on a terminal; elsewhere
@@ -54,6 +54,7 @@ def parse_args(argv=None):
     add = parser.add_argument
     add("--list_devices", action="store_true", help="list the audio devices and end")
     add("--input", type=device, metavar="DEVICE", help="microphone: its number or a part of its name")
+    add("--input_channel", type=count(1, 64), default=1, metavar="N", help="channel of the input to take, from 1")
     add("--output", type=device, metavar="DEVICE", help="loudspeaker or virtual cable, likewise")
     default = argparse.SUPPRESS
     add("--monitor", type=device, nargs="?", const=None, default=default, metavar="DEVICE", help="hear it here as well")
@@ -61,8 +62,9 @@ def parse_args(argv=None):
     add("--gain", type=decibels, default=0.0, metavar="DB", help="of the microphone")
     add("--gate_db", type=decibels, metavar="DB", help="silence what is quieter than this (off by default)")
     add("--record", type=file_path, metavar="FILE.wav", help="write what went in (left) and came out (right)")
-    add("--server", metavar="URL", help="let a server convert: ws://HOST:PORT/stream of python -m live.serve")
-    add("--token", help="the server's token")
+    add("--server", metavar="URL", help="let a server convert: the address that python -m live.serve prints")
+    add_token(parser, "the server's token")
+    add("--ssl_cafile", type=file_path, metavar="FILE", help="certificate (PEM) of a server that signed its own")
     add_voice(add)
     add_backend(add)
     return parser.parse_args(argv)
@@ -86,8 +88,8 @@ def import_live():
 def open_converter(args, live, stack):
     """The converter that the options name, closed with `stack`."""
     if args.server:
-        url = args.server if args.server.rstrip("/").endswith("/stream") else f"{args.server.rstrip('/')}/stream"
-        converter = live.converters.RemoteConverter(url, NETWORK_RATE, args.token)
+        token = read_token(args)
+        converter = live.converters.RemoteConverter(args.server, NETWORK_RATE, token, args.ssl_cafile, tell)
     else:
         torch.set_num_threads(1)  # a chunk is too small to share
         voice = load_voice(args.checkpoint_path, args.config_path)
@@ -115,14 +117,22 @@ def run(args):
     if args.record and not args.record.lower().endswith(".wav"):
         raise LiveError(f"{args.record}: --record writes a WAV file; give it a name that ends in .wav")
     interrupted = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: interrupted.set())
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the last where a terminal that closes says so
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: interrupted.set())
+    speak(args, live, interrupted)
+    return 0
+
+
+def speak(args, live, interrupted):
+    """Speaks until it is interrupted. LLVCError if it cannot start or go on."""
     with ExitStack() as stack:
-        record = stack.enter_context(replacing(args.record)) if args.record else None
         converter = open_converter(args, live, stack)
         targets = [args.output, args.monitor] if hasattr(args, "monitor") else [args.output]
         voice = stack.enter_context(
-            live.local.LocalVoice(converter, args.input, targets, args.gain, args.gate_db, record)
+            live.local.LocalVoice(
+                converter, args.input, targets, args.gain, args.gate_db, args.record, args.input_channel, tell
+            )
         )
         print("speak; Ctrl+C ends", file=sys.stderr)
         on_terminal = sys.stderr.isatty()
@@ -130,11 +140,15 @@ def run(args):
             print(line(voice.figures()), end="\r" if on_terminal else "\n", file=sys.stderr, flush=True)
         if on_terminal:
             print(file=sys.stderr)
-        if voice.error:
-            raise LiveError(one_line(voice.error))
-    if args.record:
-        print(f"written: {os.fspath(args.record)}")
-    return 0
+    if voice.recorded:
+        print(f"written: {args.record}")
+    if voice.error:
+        raise LiveError(one_line(voice.error))
+
+
+def tell(text):
+    """Says something beside the live line."""
+    print(f"\n{text}" if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
 
 
 def main(argv=None):

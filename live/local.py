@@ -5,32 +5,30 @@
 """From a microphone to a loudspeaker, without a browser.
 
 The audio callbacks only move samples through rings. A thread takes them from the microphone's ring, has them converted
-and puts the result into the loudspeaker's. With a server, threads of their own serve the network.
+and puts the result into the loudspeaker's. With a server, threads of their own serve the network. A device that goes
+away is missed by its callbacks; then all are closed, and opened again as soon as they can be.
 """
 
 import threading
 import time
-from contextlib import ExitStack
 
 import numpy as np
-import sounddevice
-import soundfile
 
-from audio.resampling import Resampler, resampling_delay
-from reference.errors import LLVCError, one_line
+from audio.resampling import Resampler
+from reference.errors import LLVCError
 
+from .devices import DeviceError, close_streams, look_again, open_stream
+from .recording import Recording
 from .ring import PlaybackBuffer, Ring
 from .sample_queue import SampleQueue
 
 POLL_S = 0.002
 RING_S = 2
+GONE_S = 2.0  # without a callback of a device
+RETRY_S = 1.0
 SILENCE_DB = -120.0
 GATE_HOLD_S = 0.2
 GATE_FADE_S = 0.005
-
-
-class DeviceError(LLVCError):
-    """An audio device that cannot be used."""
 
 
 def decibel(level):
@@ -58,86 +56,124 @@ class Gate:
         return samples * gain
 
 
+class Microphone:
+    """An input: a stream, the ring that it fills, and the resampling from its rate."""
+
+    def __init__(self, device, channel, network_rate):
+        self._channel = channel - 1
+        self.rate, self.stream = open_stream("input", device, network_rate, self._hear, channel)
+        self.ring = Ring(RING_S * self.rate)
+        self._down = Resampler(self.rate, network_rate)
+        self.lost = 0  # samples that the ring had no room for
+        self.called = time.monotonic()
+
+    def read(self):
+        """What was heard, at the network's rate."""
+        heard = np.empty(len(self.ring), np.float32)
+        self.ring.read(heard)
+        return self._down.push(heard)
+
+    def _hear(self, samples, _frames, _time, _status):
+        self.called = time.monotonic()
+        self.lost += len(samples) - self.ring.write(samples[:, self._channel])
+
+
 class LocalVoice:
     """Speaks through a converter (live/converters.py) from one device to others, while it is entered with `with`.
 
-    Devices are sounddevice's: a number, a part of a name, or None for the default. `record` is a path for a WAV file:
-    left what went in, right what came out, sample for sample. DeviceError if a device cannot be used.
+    Devices are a number, a part of a name, or None for the default; channel is the input's, from 1. `record` is a path
+    for a WAV file: left what went in, right what came out, sample for sample; live/recording.py says when it is there.
+    `tell` gets a line for whatever goes away or is back. DeviceError if a device cannot be used at the start.
     """
 
-    def __init__(self, converter, source=None, targets=(None,), gain_db=0.0, gate_db=None, record=None):
+    def __init__(
+        self, converter, source=None, targets=(None,), gain_db=0.0, gate_db=None, record=None, channel=1, tell=print
+    ):
         self.converter = converter
         self.network_rate = converter.sample_rate
+        self._source, self._targets, self._channel, self._tell = source, targets, channel, tell
         self._gain = np.float32(10 ** (gain_db / 20))
         self._gate = Gate(gate_db, self.network_rate) if gate_db is not None else None
         self._record_path = record
         self._stop = threading.Event()
         self.error = None  # that ended the voice
+        self.recorded = False  # whether there is a recording, when it ended
         self.level = 0.0  # the peak since it was last asked for
-        self.lost = 0  # samples that the microphone's ring had no room for
-        self.dropped = 0  # by the server
+        self.lost = 0  # samples of microphones that are gone
+        self.dropped = 0  # on the way to a server and there
         self._dry = SampleQueue()
-        self.rate, self._input = self._open(sounddevice.InputStream, source, self._hear)
-        self._heard = Ring(RING_S * self.rate)
-        self._down = Resampler(self.rate, self.network_rate)
-        self.outputs = [Output(self, target) for target in targets]
+        self._open()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
-    def _open(self, kind, device, callback):
-        """A stream of this device at the network's rate or, where it has not that, at its own: (rate, stream)."""
-        direction = "input" if kind is sounddevice.InputStream else "output"
-        try:
-            check = getattr(sounddevice, f"check_{direction}_settings")
-            rate = self.network_rate
-            try:
-                check(device, channels=1, dtype="float32", samplerate=rate)
-            except sounddevice.PortAudioError:
-                rate = int(sounddevice.query_devices(device, direction)["default_samplerate"])
-            stream = kind(samplerate=rate, device=device, channels=1, dtype="float32", latency="low", callback=callback)
-        except (sounddevice.PortAudioError, ValueError) as error:
-            name = "the default" if device is None else repr(device)
-            reason = one_line(error)
-            raise DeviceError(f"{direction} device {name}: cannot be used ({reason}); see --list_devices") from None
-        return rate, stream
+    def _open(self):
+        self._microphone = Microphone(self._source, self._channel, self.network_rate)
+        self.outputs = [Output(self.converter.chunk_len, self.network_rate, target) for target in self._targets]
 
-    def _hear(self, samples, _frames, _time, _status):
-        self.lost += len(samples) - self._heard.write(samples[:, 0])
+    def _start(self):
+        for device in (self._microphone, *self.outputs):
+            device.called = time.monotonic()
+            device.stream.start()
+
+    def _streams(self):
+        return [self._microphone.stream, *(output.stream for output in self.outputs)]
 
     def __enter__(self):
+        self._start()
         self._thread.start()
-        self._input.start()
-        for output in self.outputs:
-            output.stream.start()
         return self
 
     def __exit__(self, *_):
         self._stop.set()
         self._thread.join()
-        for stream in (self._input, *(output.stream for output in self.outputs)):
-            stream.close()
+        close_streams(self._streams())
 
     @property
     def is_running(self):
         return self._thread.is_alive()
 
     def _work(self):
+        recording = Recording(self._record_path, self.network_rate, 2) if self._record_path is not None else None
         try:
-            with ExitStack() as stack:
-                recording = None
-                if self._record_path is not None:
-                    options = {"samplerate": self.network_rate, "channels": 2, "subtype": "FLOAT", "format": "WAV"}
-                    recording = stack.enter_context(soundfile.SoundFile(self._record_path, "w", **options))
-                while not self._stop.is_set():
-                    if not self._move(recording):
-                        time.sleep(POLL_S)
-        except (LLVCError, soundfile.SoundFileError, RuntimeError, OSError) as error:
+            while not self._stop.is_set():
+                if gone := self._gone():
+                    self._open_again(gone)
+                if not self._move(recording):
+                    time.sleep(POLL_S)
+        except (LLVCError, RuntimeError, OSError) as error:
             self.error = error
+        try:
+            self.recorded = recording is not None and recording.close()
+        except OSError as error:
+            self.error = self.error or error
+
+    def _gone(self):
+        """Which devices called nobody for a while: "the microphone", "the loudspeaker", both, or nothing."""
+        limit = time.monotonic() - GONE_S
+        gone = ["the microphone"] * (self._microphone.called < limit)
+        return " and ".join(gone + ["the loudspeaker"] * any(output.called < limit for output in self.outputs))
+
+    def _open_again(self, gone):
+        """Closes all devices and waits until they can be opened: the same, or what is the default by then."""
+        self._tell(f"{gone} is gone; it is taken again as soon as it is back")
+        if not close_streams(self._streams()):
+            raise DeviceError(f"{gone} is gone, and the sound system does not answer any more; start again")
+        self.lost += self._microphone.lost
+        while not self._stop.wait(RETRY_S):
+            try:
+                look_again()
+                self._open()
+                self._start()
+            except LLVCError:
+                continue
+            except Exception as error:  # PortAudio's, of a device that went away again
+                self._tell(f"{gone} does not start ({error})")
+                continue
+            self._tell(f"{gone} is back")
+            return
 
     def _move(self, recording):
         """Moves what was heard to the converter and what is ready to the outputs; returns whether there was any."""
-        heard = np.empty(len(self._heard), np.float32)
-        self._heard.read(heard)
-        samples = self._gain * self._down.push(heard)
+        samples = self._gain * self._microphone.read()
         if len(samples):
             self.level = max(self.level, float(np.abs(samples).max()))
         if self._gate:
@@ -151,7 +187,7 @@ class LocalVoice:
         if recording:
             self._dry.take(dropped)
             recording.write(np.stack([self._dry.take(len(audio))[0], audio], axis=1))
-        return len(heard) or len(audio)
+        return len(samples) or len(audio)
 
     def figures(self):
         """What the live line shows; asking for it starts the level's peak anew."""
@@ -165,26 +201,25 @@ class LocalVoice:
             "buffer_ms": 1e3 * len(output.buffer) / output.rate,
             "delay_ms": 1e3 * self.delay(output),
             "underruns": output.buffer.underruns,
-            "dropped": self.dropped + self.lost,
+            "dropped": self.dropped + self.lost + self._microphone.lost,
         }
 
     def delay(self, output):
         """Seconds from mouth to ear: what was heard and not played yet, and what the devices say of themselves."""
-        under_way = self._heard.written / self.rate - output.played_s
-        return under_way + self._input.latency + output.stream.latency
+        under_way = self._microphone.ring.written / self._microphone.rate - output.played_s
+        return under_way + self._microphone.stream.latency + output.stream.latency
 
 
 class Output:
     """One loudspeaker: a stream, its buffer and the resampling to its rate."""
 
-    def __init__(self, voice, device):
-        self.rate, self.stream = voice._open(sounddevice.OutputStream, device, self._speak)
-        block = self.rate * voice.converter.chunk_len // voice.network_rate
-        self.buffer = PlaybackBuffer(self.rate, block)
-        self._network_rate = voice.network_rate
-        self._up = Resampler(voice.network_rate, self.rate)
-        self._resampling_s = resampling_delay(voice.network_rate, self.rate)
+    def __init__(self, chunk_len, network_rate, device):
+        self.rate, self.stream = open_stream("output", device, network_rate, self._speak)
+        self.buffer = PlaybackBuffer(self.rate, self.rate * chunk_len // network_rate)
+        self._network_rate = network_rate
+        self._up = Resampler(network_rate, self.rate)
         self._skipped = 0  # samples at the network's rate that never come
+        self.called = time.monotonic()
 
     def write(self, audio, dropped):
         self._skipped += dropped
@@ -198,4 +233,5 @@ class Output:
         return self.buffer.played / self.rate + self._skipped / self._network_rate
 
     def _speak(self, out, _frames, _time, _status):
+        self.called = time.monotonic()
         self.buffer.fill(out[:, 0])

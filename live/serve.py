@@ -17,8 +17,7 @@ from demo.voice import add_voice, load_voice
 from reference.errors import LLVCError, not_installed, one_line
 
 from .access import Access, parse_origin
-
-TOKEN_VARIABLE = "LLVC_TOKEN"
+from .token import add_token, read_token
 
 
 class ServeError(LLVCError):
@@ -34,13 +33,6 @@ def minutes(text):
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a positive number")
     return value
-
-
-def token_text(text):
-    """The type of --token."""
-    if not text:
-        raise argparse.ArgumentTypeError("an empty token; leave --token away to serve without one")
-    return text
 
 
 def origin(text):
@@ -59,23 +51,6 @@ def network(text):
     except ValueError as error:
         raise argparse.ArgumentTypeError(one_line(error)) from None
     return text
-
-
-def read_token(text, path):
-    """The token: of --token, the content of --token_file, or the environment's. None without any; ServeError."""
-    if path:
-        try:
-            with open(path, encoding="utf-8") as file:
-                token = file.read().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ServeError(f"{path}: cannot be read ({one_line(error)}); write the token into it") from None
-        if not token:
-            raise ServeError(f"{path}: holds no token; write it into it")
-        return token
-    token = text or os.environ.get(TOKEN_VARIABLE)
-    if token == "":
-        raise ServeError(f"{TOKEN_VARIABLE} is empty; unset it to serve without a token")
-    return token
 
 
 def parse_args(argv=None):
@@ -98,10 +73,7 @@ def parse_args(argv=None):
         metavar="N",
         help="CPU threads: by default one a stream, but one core for the network",
     )
-    token = parser.add_mutually_exclusive_group()
-    help = f"what clients must know; the page asks for it. ps shows it, but neither {TOKEN_VARIABLE} in the environment"
-    token.add_argument("--token", type=token_text, help=f"{help} nor --token_file")
-    token.add_argument("--token_file", type=file_path, metavar="FILE", help="a file that holds the token")
+    add_token(parser, "what clients must know; the page asks for it")
     help = "https://HOST[:PORT] of pages that may use this server besides its own; behind a proxy, of its own"
     add("--allowed_origins", type=origin, nargs="+", default=[], metavar="ORIGIN", help=help)
     help = "addresses or networks of proxies, whose X-Forwarded-For and -Host count"
@@ -110,7 +82,7 @@ def parse_args(argv=None):
     add("--ssl_keyfile", type=file_path, metavar="FILE", help="its key, if it is not in the same file")
     add("--max_minutes", type=minutes, metavar="M", help="a stream ends after so many minutes")
     args = parser.parse_args(argv)
-    args.token = read_token(args.token, args.token_file)
+    args.token = read_token(args)
     return args
 
 

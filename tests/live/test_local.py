@@ -4,9 +4,13 @@
 
 """python -m live: its buffers, and the whole of it between virtual devices."""
 
+import http.server
+import json
 import os
+import queue
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,14 +22,18 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import websockets.sync.server
 from support.fake_engine import FakeEngine
 from support.golden import load_golden, small_voice
 from support.live_server import LiveServer, wait_until
 
 from live.__main__ import main, parse_args
-from live.client import ServerError
+from live.client import Connection, ServerError, stream_url
 from live.converters import LocalConverter, RemoteConverter
+from live.protocol import ProtocolError
+from live.recording import Recording
 from live.ring import PlaybackBuffer, Ring
+from reference.errors import LLVCError
 from streaming.torch_engine import TorchEngine
 
 pytestmark = pytest.mark.slow
@@ -112,12 +120,226 @@ def test_converters(remote):
     assert np.abs(audio - expected[: len(audio)]).max() < 1e-5
 
 
-def test_a_server_that_goes_ends_the_remote_converter():
+def test_a_server_that_restarts_is_connected_again(monkeypatch):
+    """What was on its way is counted as dropped, then the voice goes on."""
+    monkeypatch.setattr("live.converters.FIRST_RETRY_S", 0.05)
+    told, given, dropped, got = [], 0, 0, []
+
+    def push(count):
+        nonlocal given, dropped
+        lost, audio = converter.push(noise(count))
+        given, dropped = given + count, dropped + lost
+        got.append(len(audio))
+
     with LiveServer(FakeEngine(1)) as server:
-        converter = RemoteConverter(server.url, 16000)
-        converter.push(noise(500))
-    with pytest.raises(ServerError, match="closed"):
+        port = server.port
+        converter = RemoteConverter(server.page, 16000, tell=told.append)
+        wait_until(lambda: push(160) or sum(got) > 1000, "audio")
+    wait_until(lambda: push(160) or told, "told")
+    assert "closed the connection" in told[0] and told[0].endswith("; connecting again")
+    before = sum(got)
+    with LiveServer(FakeEngine(1), port=port):
+        wait_until(lambda: push(160) or sum(got) > before + 2000, "audio again")
+        assert told[1] == "connected again" and dropped > 0
+        wait_until(lambda: push(0) or given - dropped - sum(got) < 300, "what was sent comes back")
+        converter.close()
+    assert dropped + sum(got) <= given
+
+
+class Scripted:
+    """A connection whose server sends what it is told, and takes nothing once it is `full`."""
+
+    welcome = {"chunk_ms": 13.0}
+
+    def __init__(self, *_, **__):
+        self.to_come, self.taken, self.full = queue.Queue(), [], threading.Event()
+        Scripted.latest = self
+
+    def send(self, samples):
+        while self.full.is_set():
+            time.sleep(0.001)
+        self.taken.append(samples)
+
+    def receive(self, timeout=None):
+        item = self.to_come.get()
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def close(self):
+        self.full.clear()
+
+
+def test_a_slow_uplink_drops_what_is_late_in_its_place(monkeypatch):
+    """The delay does not grow: at most a quarter of a second waits, and each sample's fate is told in order."""
+    monkeypatch.setattr("live.converters.Connection", Scripted)
+    converter = RemoteConverter("ws://x", 16000)
+    connection, number, events = Scripted.latest, 0, []
+
+    def push(count):
+        nonlocal number
+        events.append(converter.push(np.arange(number, number + count, dtype=np.float32)))
+        number += count
+
+    push(160)
+    wait_until(lambda: len(connection.taken) == 1, "sent")
+    connection.full.set()
+    for _ in range(100):  # a second
+        push(160)
+    assert converter._waiting <= 0.25 * 16000
+    connection.full.clear()
+    wait_until(lambda: converter._waiting == 0 and not converter._to_send, "all is sent")
+    time.sleep(0.05)
+    sent = np.concatenate(connection.taken)
+    for start in range(0, len(sent), 208):
+        connection.to_come.put(sent[start : start + 208])
+    wait_until(lambda: push(0) or sum(d + len(a) for d, a in events) == number, "all is accounted for")
+    position = 0
+    for dropped, audio in events:
+        assert dropped == 0 or len(audio) == 0
+        assert np.array_equal(audio, np.arange(position + dropped, position + dropped + len(audio)))
+        position += dropped + len(audio)
+    assert sum(dropped for dropped, _ in events) == number - len(sent) > 8000
+    converter.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [ProtocolError("odd_bytes", "3 bytes"), KeyError("type"), {"type": "statistics", "compute_ms": None}],
+    ids=repr,
+)
+def test_whatever_a_server_sends_is_told(monkeypatch, sent):
+    monkeypatch.setattr("live.converters.Connection", Scripted)
+    converter = RemoteConverter("ws://x", 16000)
+    Scripted.latest.to_come.put(sent)
+    with pytest.raises(LLVCError) as error:
         wait_until(lambda: converter.push(noise(160)) is None, "never")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("data", ["no JSON", "[]", '{"type": 1}', '{"type": "dropped"}', b"abc", "\u0000"])
+def test_a_server_that_speaks_something_else(data):
+    def speak(socket):
+        socket.recv()
+        socket.send(json.dumps({"type": "welcome", "chunk_ms": 13.0}))
+        socket.send(data)
+        for _ in socket:
+            pass
+
+    with websockets.sync.server.serve(speak, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        connection = Connection(f"ws://127.0.0.1:{server.socket.getsockname()[1]}")
+        with pytest.raises(ServerError, match="what the protocol does not have"):
+            connection.receive(10)
+        connection.close()
+        server.shutdown()
+
+
+def test_what_is_wrong_with_a_server_is_said(tmp_path):
+    class Page(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            self.send_error(404)
+
+        def log_message(self, *_): ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as page, socket.create_server(("127.0.0.1", 0)) as free:
+        threading.Thread(target=page.serve_forever, daemon=True).start()
+        port, closed = page.server_port, free.getsockname()[1]
+        free.close()
+        (tmp_path / "no.pem").write_text("no certificate")
+        for url, options, message in (
+            (f"http://127.0.0.1:{port}/", {}, "no live server at this path (HTTP 404)"),
+            (f"https://127.0.0.1:{port}/", {}, "no TLS is spoken there"),
+            (f"ws://127.0.0.1:{closed}", {}, "start one (python -m live.serve)"),
+            ("ws://no-such-host.invalid", {}, "no host of that name"),
+            ("localhost:8000", {}, "no address of a server"),
+            ("wss://127.0.0.1:9", {"cafile": str(tmp_path / "no.pem")}, "holds no certificates"),
+            ("wss://127.0.0.1:9", {"cafile": str(tmp_path / "none.pem")}, "none.pem"),
+        ):
+            with pytest.raises(ServerError) as error:
+                Connection(url, **options)
+            assert message in str(error.value) and "\n" not in str(error.value)
+        page.shutdown()
+
+
+@pytest.mark.parametrize(
+    "url, stream",
+    [
+        ("http://127.0.0.1:8000/", "ws://127.0.0.1:8000/stream"),
+        ("https://host/llvc/#token=x", "wss://host/llvc/stream"),
+        ("ws://host:1/stream", "ws://host:1/stream"),
+        ("WSS://host", "wss://host/stream"),
+    ],
+)
+def test_the_stream_of_an_address(url, stream):
+    assert stream_url(url) == stream
+
+
+def test_a_recording_can_be_played_whenever_it_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr("live.recording.HEADER_S", 0)
+    path = tmp_path / "folder" / "out.wav"
+    recording, samples = Recording(path, 16000, 2), noise(2000).reshape(-1, 2)
+    assert not recording.close() and not path.parent.exists()
+    for start in range(0, 1000, 100):
+        recording.write(samples[start : start + 100])
+        part, rate = soundfile.read(path.with_name("out.part.wav"), dtype="float32")  # as if it were killed now
+        assert rate == 16000 and np.array_equal(part, samples[: start + 100])
+    assert recording.close() and [file.name for file in path.parent.iterdir()] == ["out.wav"]
+    assert np.array_equal(soundfile.read(path, dtype="float32")[0], samples)
+
+
+def test_a_recording_leaves_others_alone(tmp_path):
+    path, part = tmp_path / "out.wav", tmp_path / "out.part.wav"
+    path.write_text("an older one")
+    part.write_text("one that was killed")
+    recording = Recording(path, 16000, 2)
+    recording.write(noise(20).reshape(-1, 2))
+    assert path.read_text() == "an older one"
+    recording.close()
+    assert soundfile.info(path).frames == 10 and part.read_text() == "one that was killed"
+
+
+WINDOWS = ["MME", "Windows DirectSound", "Windows WASAPI", "Windows WDM-KS"]
+CABLES = [
+    ("CABLE Input (VB-Audio Virtual C", 0),
+    ("CABLE Input (VB-Audio Virtual Cable)", 1),
+    ("CABLE Input (VB-Audio Virtual Cable)", 2),
+    ("CABLE Input (VB-Audio Point)", 3),
+    ("Speakers (One)", 2),
+    ("Speakers (Two)", 2),
+]
+
+
+@pytest.mark.parametrize(
+    "name, number, message",
+    [
+        ("CABLE Input", 2, "by Windows WASAPI, one of 4"),
+        ("cable input (vb-audio virtual cable), MME", None, "none of that name"),
+        ("CABLE Input, MME", None, "none of that name"),
+        ("Virtual C, MME", 0, None),
+        ("Speakers", None, "is several (4 Speakers (One), Windows WASAPI; 5 Speakers (Two), Windows WASAPI)"),
+        ("Speakers (Two)", 5, None),
+        ("CABLE Output", None, "none of that name"),
+        (3, 3, None),
+        (None, None, None),
+    ],
+)
+def test_devices_by_name(monkeypatch, capsys, name, number, message):
+    devices = pytest.importorskip(
+        "live.devices", reason="needs PortAudio: apt-get install libportaudio2", exc_type=OSError
+    )
+    listed = [{"name": n, "hostapi": api, "max_output_channels": 2, "max_input_channels": 0} for n, api in CABLES]
+    monkeypatch.setattr(devices.sounddevice, "query_devices", lambda: listed)
+    monkeypatch.setattr(devices.sounddevice, "query_hostapis", lambda: [{"name": api} for api in WINDOWS])
+    if message and ("none" in message or "several" in message):
+        with pytest.raises(devices.DeviceError) as error:
+            devices.find_device(name, "output")
+        assert message in str(error.value)
+    else:
+        assert devices.find_device(name, "output") == number
+        assert (message or "") in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -125,7 +347,8 @@ def test_a_server_that_goes_ends_the_remote_converter():
     [
         (["--record", "out.mp3"], "ends in .wav"),
         (["--server", "ws://127.0.0.1:9"], "no live server answers"),
-        (["--input", "no such device", "--backend", "cpu"], "'no such device': cannot be used"),
+        (["--server", "127.0.0.1:9"], "no address of a server"),
+        (["--input", "no such device", "--backend", "cpu"], "'no such device': there is none of that name"),
         (["-p", "none.pth"], "no such checkpoint"),
     ],
 )
@@ -137,7 +360,10 @@ def test_bad_input_gets_one_line(options, message, capsys, monkeypatch):
     assert err.startswith("error: ") and err.count("\n") == 1 and message in err
 
 
-@pytest.mark.parametrize("options", [["--gain", "loud"], ["--gate_db", "nan"], ["-n", "0"], ["--loud"]])
+@pytest.mark.parametrize(
+    "options",
+    [["--gain", "loud"], ["--gate_db", "nan"], ["-n", "0"], ["--loud"], ["--token", ""], ["--input_channel", "0"]],
+)
 def test_wrong_flags_get_one_line(options, capsys):
     with pytest.raises(SystemExit) as stop:
         parse_args(options)
@@ -287,3 +513,36 @@ def test_from_a_virtual_microphone_to_a_virtual_loudspeaker(sound, small, tmp_pa
     assert np.abs(heard).max() > 0.1 * np.abs(after).max()  # the loudspeaker played
     for word in ("compute", "RTF", "buffer", "delay", "underruns"):
         assert word in lines[-1]
+
+
+@virtual_devices
+@pytest.mark.parametrize("gone", ["SIGHUP", "SIGTERM", "server", "sound"])
+def test_a_recording_is_kept_whatever_goes(sound, small, tmp_path, gone):
+    """All that was spoken, and a line that says what is gone."""
+    recording = tmp_path / "recording.wav"
+    with LiveServer(TorchEngine(GOLDEN.model)) as server:
+        options = ["--server", server.page] if gone == "server" else small
+        command = [sys.executable, "-m", "live", "--input", "pulse", "--output", "pulse", "--record", str(recording)]
+        process = subprocess.Popen(
+            [*command, *options], cwd=ROOT, env=sound, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        with finished(process):
+            lines, levels = [], 0
+            for line in process.stderr:
+                lines.append(line)
+                levels += "level" in line
+                if levels == 3 and gone == "server":
+                    server.__exit__(None, None, None)
+                if levels == 3 and gone == "sound":
+                    subprocess.run(["pactl", "exit"], env=sound, capture_output=True)
+                if levels == 3 and gone.startswith("SIG"):
+                    process.send_signal(getattr(signal, gone))
+                    break
+                if any(word in line for word in ("connecting again", " is gone")) or "error" in line:
+                    process.send_signal(signal.SIGINT)
+                    break
+            out, err = process.communicate(timeout=60)
+    assert f"written: {recording}" in out, "".join(lines) + err
+    assert soundfile.info(recording).frames > 4000 and not list(tmp_path.glob("*.part*"))
+    if gone in ("server", "sound"):
+        assert any("connecting again" in line or " is gone" in line for line in lines)
