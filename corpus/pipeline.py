@@ -20,6 +20,7 @@ from .state import State
 
 # Of an actor, or of the only copy of what it answered.
 LOSSES = (ActorDiedError, ActorUnavailableError, NodeDiedError, ObjectLostError)
+CLOSE_S = 30  # that devices have to be given back
 MOST_LOSSES = 3  # for each actor, one after the other, without a file that was begun: the files are not at fault
 
 
@@ -65,6 +66,7 @@ def convert_units(units, settings, model, actors, board):
     arguments = ray.put(settings), ray.put(model), board
     waiting = deque(units)
     calls = {}  # what is to be answered: (the actor, its unit; none while it starts)
+    closed = []
     losses = 0
 
     def start():
@@ -90,12 +92,15 @@ def convert_units(units, settings, model, actors, board):
                     waiting.appendleft(unit)
                 start()
                 continue
+            if waiting:
+                following = waiting.popleft()
+                calls[actor.convert.remote(following)] = actor, following
+            else:
+                closed.append(actor.close.remote())
             if unit:
                 losses = 0
                 yield result
-            if waiting:
-                unit = waiting.popleft()
-                calls[actor.convert.remote(unit)] = actor, unit
+        ray.wait(closed, num_returns=len(closed), timeout=CLOSE_S)
     finally:
         for actor, _ in calls.values():
             ray.kill(actor)
