@@ -65,7 +65,9 @@ def test_tests_run_from_the_root(tree):
     probe = llvc / "tests" / "test_probe.py"
     probe.write_text(PROBE)
     tests = llvc.relative_to(root) / "tests"
-    selected = "test_fixtures or test_number_of_parameters or test_defaults or test_wrong_calls"
+    selected = (
+        "test_fixtures or test_number_of_parameters or test_defaults or test_wrong_calls or test_from_file_to_file"
+    )
     process = run([*PYTEST, str(tests), "-k", selected, *OPTIONS], root)
     probe.unlink()
     assert process.returncode == 0, process.stdout + process.stderr

@@ -28,7 +28,7 @@ def test_conversion(device, streaming):
 
 
 def test_from_file_to_file(tmp_path, monkeypatch, capsys):
-    _, config, _, checkpoint = small_voice(tmp_path)
+    _, config, _, checkpoint, *_ = small_voice(tmp_path)
     monkeypatch.setattr(demo, "CONFIG", config)
     soundfile.write(tmp_path / "in.wav", torch.zeros(4800, 2).numpy(), 48000)
     options = ["--backend", "torch", "-p", str(checkpoint), "-o", str(tmp_path / "out.wav")]
