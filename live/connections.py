@@ -186,7 +186,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
 
     def end_stream(self):
-        """Nothing but a last message and the close follows, which wait for no buffer to be read."""
+        """It waits again, to go. A last message and the close may follow, for which no buffer must be read first."""
         if not self.disconnected:
             self._visit.wait()
         self._is_ending = True

@@ -48,18 +48,21 @@ async def serve(websocket, service):
 
     Returns when the client was told why it is closed, and its place is free.
     """
-    code = "closed"
+    code, reason = "closed", None
     try:
         await websocket.accept()
         service.access.check_page(websocket.headers, websocket.scope["state"]["visit"].address)
         hello = await receive_hello(websocket, service)
         await Session(websocket, service, hello).run()
     except ProtocolError as error:
-        code = error.code
-        with suppress(WebSocketDisconnect):
-            await close(websocket, error)
+        code, reason = error.code, error
     except WebSocketDisconnect:
         pass
+    finally:
+        websocket.scope["state"]["connection"].end_stream()
+    if reason:
+        with suppress(WebSocketDisconnect):
+            await close(websocket, reason)
     service.server.metrics.closed.labels(code).inc()
 
 
@@ -87,7 +90,6 @@ async def receive_hello(websocket, service):
 
 async def close(websocket, error):
     """Says why, then closes."""
-    websocket.scope["state"]["connection"].end_stream()
     await websocket.send_text(json.dumps(error.message()))
     # A close's reason holds 123 bytes; the message above says all.
     await websocket.close(error.close_code, error.code)

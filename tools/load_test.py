@@ -133,7 +133,7 @@ def frame(opcode, data, is_last=True):
     return bytes([0x80 * is_last | opcode]) + size + bytes(4) + data
 
 
-CONTINUATION, TEXT, BINARY, PING = 0, 1, 2, 9
+CONTINUATION, TEXT, BINARY, CLOSE, PING = 0, 1, 2, 8, 9
 FLOODS = {  # what a client may send without end: (at first, again and again)
     "pings": (b"", frame(PING, bytes(125))),
     "questions": (b"", frame(TEXT, json.dumps({"type": "ping", "time": 1000 * [[]]}).encode())),

@@ -33,7 +33,7 @@ from live.log import INTERVAL_S, MOST, Repeats
 from live.metrics import Metrics
 from live.protocol import CLOSE_CODES
 from live.rate import Rate
-from tools.load_test import BINARY, FLOODS, HELLO, TEXT, flood, frame, load, unfinished, upgraded
+from tools.load_test import BINARY, CLOSE, FLOODS, HELLO, PING, TEXT, flood, frame, load, unfinished, upgraded
 
 pytestmark = pytest.mark.slow
 
@@ -264,6 +264,31 @@ def test_texts_have_a_rate():
             received = connection.receive(DEADLINE_S)
             answers += received.get("type") == "pong"
             assert answers <= session.TEXT_BURST + 1 + session.TEXTS_PER_S * (time.monotonic() - begin)
+
+
+def test_who_closes_and_reads_nothing_does_not_stay(monkeypatch):
+    """Its place is free at once; what was to be sent to it would else keep the connection open for good."""
+    monkeypatch.setattr(connections, "WAIT_S", 1.0)
+    with LiveServer(FakeEngine(1)) as server:
+
+        async def leave():
+            _, writer = await upgraded(server.url, receive_buffer=4096)
+            writer.transport.pause_reading()
+            writer.write(frame(TEXT, json.dumps(HELLO).encode()))
+            (protocol,) = server._web.server_state.connections
+            while not protocol.transport.get_write_buffer_size():
+                writer.write(10 * frame(PING, bytes(125)))
+                await asyncio.sleep(0.01)
+            writer.write(frame(CLOSE, b"\x03\xe8"))
+            await asyncio.to_thread(wait_until, lambda: not server.server.streams, "the place is free")
+            await asyncio.to_thread(
+                wait_until, lambda: not server._web.server_state.connections and not server._web.visits, "all is gone"
+            )
+            writer.transport.abort()
+
+        asyncio.run(leave())
+        assert server.metric("streams_closed_total", code="closed") == 1
+        assert server.metric("connections_cut_total", reason="late") == 1
 
 
 def test_requests_and_new_connections_have_a_rate(monkeypatch):
