@@ -13,11 +13,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from audio.files import is_special
 from audio.folder import SUFFIXES
 from audio.loudness import LoudnessMatcher
 from audio.recording import AudioError, Recording
 from audio.resampling import Resampler
-from audio.writing import is_stream, open_output
+from audio.writing import STDOUT, is_stream, open_output
 from streaming.stream import ChunkedStream
 
 from .convert import Job, convert_blocks, stream_figures
@@ -142,8 +143,12 @@ class Track:
         return tqdm(total=total, leave=False, disable=None if wanted else True, **options)
 
     def catch_up(self):
-        """As a live filter, drops what came in before all was ready, and says so: it would stay as a delay."""
-        if self.options.every_sample or not is_stream(self.target):
+        """As a live filter, drops what came in before all was ready, and says so: it would stay as a delay.
+
+        Where the result becomes a file, also one that a shell writes, nobody hears a delay.
+        """
+        output = "/dev/stdout" if str(self.target) in STDOUT else self.target
+        if self.options.every_sample or not is_special(output):
             return
         self._dropped = self.recording.drop_backlog()
         if self._dropped:

@@ -11,8 +11,10 @@ import warnings
 import zipfile
 from argparse import Namespace
 from collections import defaultdict
+from decimal import Decimal
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import SimpleNamespace
+from uuid import UUID
 
 import numpy as np
 import safetensors.torch
@@ -40,7 +42,7 @@ HARMLESS += [(np.core.multiarray.scalar, "numpy._core.multiarray.scalar")]
 HARMLESS += [(np.core.multiarray._reconstruct, "numpy._core.multiarray._reconstruct")]
 HARMLESS += [type(np.dtype(kind)) for kind in "?bhilqBHILQefdUS"]
 HARMLESS += [datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone]
-HARMLESS += [Namespace, SimpleNamespace, defaultdict, frozenset, (_deque, "collections.deque")]
+HARMLESS += [Decimal, UUID, Namespace, SimpleNamespace, defaultdict, frozenset, (_deque, "collections.deque")]
 HARMLESS += [bool, dict, float, int, list, str, tuple]  # what a defaultdict makes
 # Paths of any system, under the names that versions of Python give them.
 HARMLESS += [

@@ -169,3 +169,14 @@ def test_a_live_filter_drops_it_and_says_so(tmp_path, pipe, monkeypatch, capsys,
     assert len(written) == 2 * (len(SAMPLES) - dropped)
     said = capsys.readouterr().err
     assert ("dropped: 0.1 s that came in before all was ready" in said) == bool(dropped)
+
+
+def test_nobody_hears_a_file_that_a_shell_writes(tmp_path, pipe, monkeypatch, capfdbinary):
+    """Standard output is one here."""
+    path, write = pipe
+    write(SAMPLES.tobytes())
+    monkeypatch.setattr("audio.reading.take_backlog", live_backlog(3200))
+    raw = ["--raw", "s16", "--rate", "16000"]
+    assert main([*small_voice(tmp_path), "-s", "-i", path, "-o", "-", *raw]) == 0
+    captured = capfdbinary.readouterr()
+    assert len(captured.out) == 2 * len(SAMPLES) and b"dropped" not in captured.err

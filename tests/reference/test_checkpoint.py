@@ -7,6 +7,7 @@
 import argparse
 import collections
 import datetime
+import decimal
 import io
 import os
 import pathlib
@@ -14,6 +15,7 @@ import pickle
 import re
 import sys
 import types
+import uuid
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -192,6 +194,7 @@ BESIDE = [
         collections.defaultdict(int, {"a": 1}),
         collections.defaultdict(),
     ),
+    *(decimal.Decimal("0.001"), uuid.UUID(int=3)),
     *(collections.deque([1, 2], maxlen=5), collections.deque([1, 2]), collections.Counter("aab")),
     *({1, 2}, frozenset({1, 2}), torch.Size([1]), torch.device("cpu"), torch.float16, 1 + 2j, b"bytes"),
 ]
