@@ -137,7 +137,7 @@ class Connection:
     async def _deliver(self, data):
         try:
             await self._socket.send(data)
-        except ConnectionClosed:
+        except (ConnectionClosed, AttributeError):  # Python 3.10 cannot abort a transport that closed by itself
             # Why the server closed may stand unread behind audio, which is not lost for that.
             async with self._one_reader:
                 while True:

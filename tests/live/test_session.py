@@ -344,9 +344,9 @@ def test_the_page_and_the_metrics(running):
 def test_a_client_without_a_server(running):
     with pytest.raises(ServerError, match="no live server answers"):
         Connection("ws://127.0.0.1:9/stream")
-    with pytest.raises(ServerError, match="no live server answers"):
+    with pytest.raises(ServerError, match="no live server at this path"):
         Connection(running.url + "s")
-    with pytest.raises(ServerError, match="no live server answers"):
+    with pytest.raises(ServerError, match="no address of a server"):
         Connection("not a url")
 
 
