@@ -6,11 +6,14 @@
 
 import sys
 
-if __name__ == "__main__":
-    try:
-        from demo.cli import main
+from demo.program import exit_code, loading
 
-        sys.exit(main())
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+
+def run():
+    with loading():
+        from demo.cli import main
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(run))

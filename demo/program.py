@@ -6,9 +6,14 @@
 
 import argparse
 import os
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 
 from reference.errors import LLVCError, one_line
+
+_interrupts = []  # that came since the program began
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,7 +51,7 @@ def exit_code(program, interrupted="interrupted"):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file name may be no text
     try:
-        code = program() or 0
+        code = _interruptible(program) or 0
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -65,6 +70,55 @@ def exit_code(program, interrupted="interrupted"):
         message = "not enough memory"
     print(f"error: {message}", file=sys.stderr)
     return 1
+
+
+@contextmanager
+def loading():
+    """Around imports, while nothing is open yet: an interrupt ends the process at once.
+
+    In the middle of their imports libraries lose it, turn it into another error, or abort.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):
+        signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        if callable(handler):
+            signal.signal(signal.SIGINT, handler)
+
+
+def _leave(*_):
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
+def stop_if_interrupted():
+    """Raises an interrupt (SIGINT) again that came and was lost in a library. For the loops of programs."""
+    if _interrupts:
+        raise KeyboardInterrupt
+
+
+def _interrupt(number, _):
+    _interrupts.append(number)
+    raise KeyboardInterrupt
+
+
+def _interruptible(program):
+    """What program() returns. An error behind an interrupt is one: libraries turn it into another in their imports."""
+    handler = signal.getsignal(signal.SIGINT)
+    ours = handler is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if ours:
+        signal.signal(signal.SIGINT, _interrupt)
+    try:
+        return program()
+    except Exception:
+        stop_if_interrupted()
+        raise
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, handler)
+            _interrupts.clear()
 
 
 def _fill_standard_streams():

@@ -22,6 +22,7 @@ from audio.writing import STDOUT, is_stream, open_output
 from streaming.stream import ChunkedStream
 
 from .convert import Job, convert_blocks, stream_figures
+from .program import stop_if_interrupted
 
 PLOT_SECONDS = 600  # of a longer file only the beginning is drawn
 
@@ -161,6 +162,7 @@ class Track:
     def blocks(self):
         """The recording's samples [S, n]."""
         for samples in self.recording:
+            stop_if_interrupted()
             self._draw(0, samples)
             yield samples if self._matcher is None else self._matcher.hear(samples)
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,69 @@ def test_an_interrupt_while_a_library_reads(capsys, tmp_path, monkeypatch):
     finally:
         signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_an_error_behind_an_interrupt_is_one(capsys):
+    """As numpy, interrupted in its import, has no attributes. Without an interrupt the error is told."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def program(interrupt):
+        with suppress(KeyboardInterrupt):
+            if interrupt:
+                signal.raise_signal(signal.SIGINT)
+        raise LLVCError("not installed")
+
+    try:
+        assert exit_code(lambda: program(True)) == 130
+        assert exit_code(lambda: program(False)) == 1
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        assert exit_code(lambda: program(True)) == 1
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.splitlines() == ["interrupted", "error: not installed", "error: not installed"]
+
+
+def test_an_interrupt_while_libraries_load():
+    """Some would lose it there. A process that ignores interrupts goes on loading."""
+    code = (
+        "import signal, sys\n"
+        "from demo.program import exit_code, loading\n"
+        "signal.signal(signal.SIGINT, getattr(signal, sys.argv[1]))\n"
+        "def program():\n"
+        "    with loading():\n"
+        "        try:\n"
+        "            signal.raise_signal(signal.SIGINT)\n"
+        "        except BaseException:\n"
+        "            pass\n"
+        "    print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)\n"
+        "sys.exit(exit_code(program))\n"
+    )
+    for handler, expected in (("default_int_handler", (130, "", "interrupted\n")), ("SIG_IGN", (0, "True\n", ""))):
+        process = subprocess.run([sys.executable, "-c", code, handler], cwd=ROOT, capture_output=True, text=True)
+        assert (process.returncode, process.stdout, process.stderr) == expected
+
+
+def test_an_interrupt_that_a_library_swallows_stops_the_conversion(recording, monkeypatch, capsys):
+    """In an import, say: nothing is written, and the next run is none the worse."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    load, target = cli.load_voice, recording.parent / "out.wav"
+
+    def swallowing(*arguments):
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return load(*arguments)
+
+    options = ["--backend", "cpu", "-i", str(recording), "-o", str(target)]
+    try:
+        monkeypatch.setattr(cli, "load_voice", swallowing)
+        assert cli.main(options) == 130 and not target.exists()
+        assert capsys.readouterr().err.endswith("interrupted\n")
+        monkeypatch.undo()
+        assert cli.main(options) == 0 and target.exists()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("program", [cli, evaluate, export, live, serve])
