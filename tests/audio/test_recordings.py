@@ -17,11 +17,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import scipy
 import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import correlate, resample_poly
 
 from audio.reading import AudioReader, Block
 from audio.recording import AudioError, Recording, read_audio
@@ -41,7 +41,7 @@ def speech(seconds=1.0):
 def correlation(a, b):
     """The best correlation of two signals that an encoder's delay may have shifted against each other."""
     a, b = (np.asarray(x, dtype=np.float64) for x in (a, b))
-    return np.abs(correlate(a, b, method="fft")).max() / np.linalg.norm(a) / np.linalg.norm(b)
+    return np.abs(scipy.signal.correlate(a, b, method="fft")).max() / np.linalg.norm(a) / np.linalg.norm(b)
 
 
 def wav(samples, riff_size=None, data_size=None, channels=1, rate=16000):
@@ -99,7 +99,7 @@ def test_containers_codecs_rates_and_channels(tmp_path_factory, data):
     container, codec, rates, wanted = data.draw(st.sampled_from(CODECS))
     rate, layout = data.draw(st.sampled_from(rates)), data.draw(st.sampled_from(("mono", "stereo")))
     seconds = data.draw(st.sampled_from((0.6, 1.0, 1.7)))
-    samples = resample_poly(speech(seconds), rate, 16000)
+    samples = scipy.signal.resample_poly(speech(seconds), rate, 16000)
     content = encoded(samples, container, codec, rate, layout)
     path = tmp_path_factory.mktemp("audio") / "recording"  # its name says nothing
     path.write_bytes(content)
@@ -108,7 +108,7 @@ def test_containers_codecs_rates_and_channels(tmp_path_factory, data):
     assert recording.damage is None
     # Lossy codecs without a length in the container pad to frames at both ends.
     assert -0.002 < len(audio) / 16000 - seconds < (0.002 if wanted == 0.999 else 0.15)
-    assert correlation(audio, resample_poly(samples, 16000, rate)) > wanted - 0.02
+    assert correlation(audio, scipy.signal.resample_poly(samples, 16000, rate)) > wanted - 0.02
 
 
 MIDDLES = [0x80000000 + offset for offset in (-0x10000, -0x1000, -37, -36, -2, -1, 0, 36, 44, 0x1000)]

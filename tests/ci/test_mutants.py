@@ -9,8 +9,6 @@ import subprocess
 
 import pytest
 
-from tools.mutants.__main__ import main
-
 SIGN = "def positive(x):\n    return x > 0\n"
 OPPOSITE = "\n\ndef opposite(x):\n    return -x\n"
 TESTS = "from sign import positive\n\n\ndef test():\n    assert positive(1) and not positive(-1)\n"
@@ -48,6 +46,7 @@ def repository(tmp_path, monkeypatch):
 @pytest.fixture
 def mutants(repository, tmp_path, capsys):
     """A function that runs the tool: (code, lines before and after mutants that live, all it printed, its errors)."""
+    from tools.mutants.__main__ import main
 
     def run(*options):
         code = main(options, root=tmp_path, settings=tmp_path)
