@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SIGN = "def positive(x):\n    return x > 0\n"
 OPPOSITE = "\n\ndef opposite(x):\n    return -x\n"
 TESTS = "from sign import positive\n\n\ndef test():\n    assert positive(1) and not positive(-1)\n"

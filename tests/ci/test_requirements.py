@@ -84,6 +84,7 @@ def test_the_tests_install_what_every_purpose_needs():
     assert purposes == groups.keys() - {"tests", "evaluation-nodeps"}
 
 
+@pytest.mark.slow
 def test_the_demo_needs_no_more_than_its_file(tmp_path):
     others = set().union(*map(names, read_groups().values())) - with_dependencies(names(requirements()))
     blocked = [
@@ -101,6 +102,7 @@ def test_the_demo_needs_no_more_than_its_file(tmp_path):
     assert "ONNX" not in process.stdout and (tmp_path / "out.wav").exists() and (tmp_path / "out.png").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "missing, purpose, run, argv",
     [
