@@ -104,9 +104,9 @@ def test_nobody_goes_for_the_crowd_of_another_address(monkeypatch):
 
 
 def test_a_connection_has_so_long_to_become_a_stream(monkeypatch):
-    monkeypatch.setattr(connections, "WAIT_S", 0.3)
-    monkeypatch.setattr(session, "HELLO_S", 0.2)
     with LiveServer(FakeEngine(1)) as server, Connection(server.url) as stays:
+        monkeypatch.setattr(connections, "WAIT_S", 3.0)
+        monkeypatch.setattr(session, "HELLO_S", 0.5)
         socks = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(3)]
         socks[1].sendall(b"GET / HTTP/1.1\r\n")
         socks[2].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")  # is answered, and may ask again
@@ -232,25 +232,30 @@ class Watched:
 @pytest.mark.parametrize("kind", FLOODS)
 def test_a_client_that_sends_without_end_and_reads_nothing(kind, monkeypatch):
     """Whatever it makes the server keep is bounded, it is cut off, and nobody else notices."""
-    monkeypatch.setattr(session, "STUCK_S", 1.0)
-    monkeypatch.setattr(session, "SILENT_S", 1.0)
-    monkeypatch.setattr(connections, "WAIT_S", 1.0)
+    monkeypatch.setattr(session, "STUCK_S", 2.0)
+    monkeypatch.setattr(session, "SILENT_S", 2.0)
+    monkeypatch.setattr(connections, "WAIT_S", 3.0)
+    reason = {"pings": "silent", "fragments": "silent", "questions": "stuck", "audio": "stuck"}.get(kind)
     with LiveServer(FakeEngine(2)) as server, Watched(server) as watched:
 
         async def both():
-            good, sent = await asyncio.gather(load(server.url, 1, 5, SPEECH), flood(server.url, kind, 4))
+            seconds = 4 if reason is None else 60  # others are ended by the server
+            good, sent = await asyncio.gather(load(server.url, 1, 4, SPEECH), flood(server.url, kind, seconds))
             return good[0], sent
 
+        begin = time.monotonic()
         (audio, figures), sent = asyncio.run(both())
-        assert np.array_equal(audio, GAIN * np.resize(SPEECH, len(audio))) and len(audio) == 5 * 16000
+        elapsed = time.monotonic() - begin
+        assert np.array_equal(audio, GAIN * np.resize(SPEECH, len(audio))) and len(audio) == 4 * 16000
         assert figures["dropped"] == 0 and sent > 0
-        codes = {code: server.metric("streams_closed_total", code=code) for code in CLOSE_CODES}
-        # What resets are answered with is so short that the system's buffers take it for long.
-        assert codes["stuck"] + codes["silent"] == (kind != "resets"), codes
+        closed = {code for code in CLOSE_CODES if server.metric("streams_closed_total", code=code)}
+        assert closed == ({reason} if reason else set())
         most_of_a_read = connections.READ_SIZE // 6 + 1  # frames of no bytes
         assert watched.queued <= most_of_a_read
-        assert watched.fragments <= connections.FRAME_BURST + most_of_a_read + 6 * connections.FRAMES_PER_S
-        assert watched.unsent <= session.MAX_UNSENT + session.TEXT_BURST + 2 * session.TEXTS_PER_S
+        # Of what is read at once one may be above the rate, and one before the hello is found right.
+        assert watched.fragments <= connections.FRAME_BURST + connections.FRAMES_PER_S * elapsed + 2 * most_of_a_read
+        second_of_audio = 77
+        assert watched.unsent <= session.TEXT_BURST + session.TEXTS_PER_S * elapsed + 2 * second_of_audio
         assert watched.unwritten <= session.MIN_SEND_BUFFER + 2 * connections.READ_SIZE
 
 
@@ -332,7 +337,8 @@ def test_what_is_read_before_a_hello():
         sock.settimeout(0.5)
         with pytest.raises(TimeoutError):
             sock.sendall(bytes(50_000_000))
-        assert connections.MAX_UNPROVEN < protocol._unproven <= connections.MAX_UNPROVEN + 2 * connections.READ_SIZE
+        wait_until(lambda: protocol._unproven > connections.MAX_UNPROVEN, "it reads no more")
+        assert protocol._unproven <= connections.MAX_UNPROVEN + 2 * connections.READ_SIZE
     # Who sends a hello and at once, without waiting for the welcome, a lot of audio is no stranger.
     with LiveServer(FakeEngine(1)) as server:
 
