@@ -259,6 +259,16 @@ def test_a_client_that_sends_without_end_and_reads_nothing(kind, monkeypatch):
         assert watched.unwritten <= session.MIN_SEND_BUFFER + 2 * connections.READ_SIZE
 
 
+def test_messages_that_a_client_leaves_unread(monkeypatch):
+    """Also where it reads a little now and then, so that it is not stuck with one of them."""
+    monkeypatch.setattr(session, "MAX_UNSENT", 20)
+    monkeypatch.setattr(session, "STUCK_S", 600)
+    monkeypatch.setattr(connections, "WAIT_S", 1.0)
+    with LiveServer(FakeEngine(1)) as server:
+        asyncio.run(flood(server.url, "questions", 60))
+        assert server.metric("streams_closed_total", code="stuck") == 1
+
+
 def test_texts_have_a_rate():
     with LiveServer(FakeEngine(1)) as server, Connection(server.url) as connection:
         begin = time.monotonic()

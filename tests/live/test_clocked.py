@@ -207,6 +207,23 @@ def test_a_stalled_engine_drops_whole_chunks_and_the_delay_does_not_grow(seconds
         assert np.array_equal(got[head:], GAIN * whole[head + lost : len(got) + lost])
 
 
+def test_what_waits_is_bounded_also_while_the_engine_does_not_come_to_it():
+    with Simulation(places=1) as sim:
+        channel, given, got, messages = sim.server.open(), noise(CHUNK * 1000), [], []
+        for start in range(0, len(given), CHUNK):
+            channel.push(given[start : start + CHUNK])
+            assert channel.input_length <= 2 * sim.server.max_wait + CHUNK
+        for _ in range(100):
+            sim.run(PERIOD)
+            audio, said = heard(channel)
+            got.append(audio)
+            messages += said
+        (dropped,) = messages  # one gap is told once, however often it grew
+        assert dropped == {"type": "dropped", "samples": channel.dropped, "reason": "late"}
+        audio = np.concatenate(got)
+        assert np.array_equal(audio, GAIN * given[channel.dropped :][: len(audio)]) and len(audio) > 0
+
+
 def test_overload_is_told_and_ends_by_itself():
     with Simulation(places=1, compute=1.5 * PERIOD) as sim:
         channel = sim.server.open()
