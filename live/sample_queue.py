@@ -37,7 +37,3 @@ class SampleQueue:
             missing -= len(samples)
         self._length -= count
         return (np.concatenate(taken) if taken else np.zeros(0, np.float32)), time
-
-    def clear(self):
-        self._pieces.clear()
-        self._length = 0
