@@ -66,7 +66,7 @@ class Connection:
         try:
             self._send(json.dumps(hello))
             self.welcome = self.receive(CONNECT_S)
-            if not isinstance(self.welcome, dict) or not isinstance(self.welcome.get("chunk_ms"), (int, float)):
+            if not isinstance(self.welcome, dict) or not _is_chunk(self.welcome.get("chunk_ms")):
                 raise ServerError(f"{url}: what answers there is no live server of this protocol (no welcome came)")
         except TimeoutError:
             self.close()
@@ -173,6 +173,11 @@ def stream_url(url):
         raise ValueError("no address of a server; give the one that it prints, such as http://127.0.0.1:8000/")
     rest = rest.partition("#")[0].rstrip("/")
     return f"{scheme}://{rest}" if rest.endswith("/stream") else f"{scheme}://{rest}/stream"
+
+
+def _is_chunk(value):
+    """Whether a value of the server's can be a chunk's length in ms: JSON also has infinity, and NaN."""
+    return isinstance(value, (int, float)) and 1 <= value <= 60_000
 
 
 async def _connect(url, cafile):

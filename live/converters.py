@@ -153,17 +153,26 @@ class RemoteConverter:
     def _take_in(self, received):
         with self._wake:
             if not isinstance(received, dict):
-                self._received.append((0, received))
+                self._account(0, received)
             elif received["type"] == "dropped":
-                self._received.append((received["samples"], np.zeros(0, np.float32)))
+                self._account(received["samples"], np.zeros(0, np.float32))
             elif "compute_ms" in received:
                 self.compute_s = received["compute_ms"]["p50"] / 1000
+
+    def _account(self, dropped, audio):
+        unsent = self._waiting + sum(count for _, count in self._gaps)
+        if not 0 <= dropped + len(audio) <= self._under_way() - unsent:
+            raise ServerError("the server sent audio, or dropped some, that it was not given")
+        self._received.append((dropped, audio))
+
+    def _under_way(self):
+        """Samples of which nothing is known yet."""
+        return self._given - self._taken - sum(dropped + len(audio) for dropped, audio in self._received)
 
     def _connect_again(self, why):
         """Waits until there is a connection again; what was under way went with the old one."""
         with self._wake:
-            lost = self._given - self._taken - sum(dropped + len(audio) for dropped, audio in self._received)
-            self._received.append((lost, np.zeros(0, np.float32)))
+            self._received.append((self._under_way(), np.zeros(0, np.float32)))
             self._gaps.clear()
             self._to_send.clear()
             self._waiting, old, self._connection = 0, self._connection, None
@@ -181,5 +190,8 @@ class RemoteConverter:
                 continue
             with self._wake:
                 self._connection = connection
+            if self._is_closed:  # by close(), which saw no connection
+                connection.close()
+                return
             self._tell("connected again")
             return

@@ -15,7 +15,6 @@ import time
 import numpy as np
 
 from audio.resampling import Resampler
-from reference.errors import LLVCError
 
 from .devices import DeviceError, close_streams, look_again, open_stream
 from .recording import Recording
@@ -106,8 +105,14 @@ class LocalVoice:
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def _open(self):
-        self._microphone = Microphone(self._source, self._channel, self.network_rate)
-        self.outputs = [Output(self.converter.chunk_len, self.network_rate, target) for target in self._targets]
+        microphone, outputs = Microphone(self._source, self._channel, self.network_rate), []
+        try:
+            for target in self._targets:
+                outputs.append(Output(self.converter.chunk_len, self.network_rate, target))
+        except DeviceError:
+            close_streams([device.stream for device in (microphone, *outputs)])
+            raise
+        self._microphone, self.outputs = microphone, outputs
 
     def _start(self):
         for device in (self._microphone, *self.outputs):
@@ -139,7 +144,7 @@ class LocalVoice:
                     self._open_again(gone)
                 if not self._move(recording):
                     time.sleep(POLL_S)
-        except (LLVCError, RuntimeError, OSError) as error:
+        except Exception as error:  # whatever it is, it is said and the recording kept
             self.error = error
         try:
             self.recorded = recording is not None and recording.close()
@@ -163,9 +168,10 @@ class LocalVoice:
                 look_again()
                 self._open()
                 self._start()
-            except LLVCError:
+            except DeviceError:
                 continue
             except Exception as error:  # PortAudio's, of a device that went away again
+                close_streams(self._streams())
                 self._tell(f"{gone} does not start ({error})")
                 continue
             self._tell(f"{gone} is back")

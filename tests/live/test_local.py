@@ -205,16 +205,128 @@ def test_a_slow_uplink_drops_what_is_late_in_its_place(monkeypatch):
 
 @pytest.mark.parametrize(
     "sent",
-    [ProtocolError("odd_bytes", "3 bytes"), KeyError("type"), {"type": "statistics", "compute_ms": None}],
-    ids=repr,
+    [
+        ProtocolError("odd_bytes", "3 bytes"),
+        KeyError("type"),
+        {"type": "statistics", "compute_ms": None},
+        {"type": "dropped", "samples": 10**12},
+        {"type": "dropped", "samples": -5},
+        np.zeros(10**6, np.float32),
+    ],
+    ids=lambda sent: repr(sent)[:60],
 )
 def test_whatever_a_server_sends_is_told(monkeypatch, sent):
     monkeypatch.setattr("live.converters.Connection", Scripted)
     converter = RemoteConverter("ws://x", 16000)
     Scripted.latest.to_come.put(sent)
+    accounted = 0
     with pytest.raises(LLVCError) as error:
-        wait_until(lambda: converter.push(noise(160)) is None, "never")
-    assert "\n" not in str(error.value)
+        for _ in range(10_000):
+            dropped, audio = converter.push(noise(160))
+            accounted += dropped + len(audio)
+            time.sleep(0.001)
+    assert "\n" not in str(error.value) and accounted == 0
+    converter.close()
+
+
+@pytest.mark.parametrize("chunk_ms", [None, "13", 0, -13.0, float("nan"), float("inf")])
+def test_a_welcome_without_a_chunk_is_none(chunk_ms):
+    def speak(socket):
+        socket.recv()
+        socket.send(json.dumps({"type": "welcome", "chunk_ms": chunk_ms}))
+
+    with websockets.sync.server.serve(speak, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(ServerError, match="no live server of this protocol"):
+            Connection(f"ws://127.0.0.1:{server.socket.getsockname()[1]}")
+        server.shutdown()
+
+
+def test_a_converter_that_is_closed_while_it_connects_again_keeps_no_connection(monkeypatch):
+    monkeypatch.setattr("live.converters.FIRST_RETRY_S", 0)
+    connecting, go_on, made = threading.Event(), threading.Event(), []
+
+    class Slow(Scripted):
+        def __init__(self, *_, **__):
+            super().__init__()
+            made.append(self)
+            self.is_closed = False
+            if len(made) == 2:
+                connecting.set()
+                go_on.wait()
+
+        def close(self):
+            self.is_closed = True
+
+    monkeypatch.setattr("live.converters.Connection", Slow)
+    converter = RemoteConverter("ws://x", 16000, tell=lambda _: None)
+    made[0].to_come.put(ServerError("gone", passing=True))
+    assert connecting.wait(30)
+    converter.close()
+    go_on.set()
+    wait_until(lambda: made[1].is_closed, "closed")
+
+
+class FakeStream:
+    """A device's stream that is heard of by nobody but the test."""
+
+    latency = 0.0
+    made = []
+
+    def __init__(self):
+        self.is_open = True
+        self.made.append(self)
+
+    def start(self): ...
+
+    def abort(self): ...
+
+    def close(self):
+        self.is_open = False
+
+
+@pytest.fixture
+def local(monkeypatch):
+    """live.local with devices that are FakeStreams."""
+    module = pytest.importorskip(
+        "live.local", reason="needs PortAudio: apt-get install libportaudio2", exc_type=OSError
+    )
+    monkeypatch.setattr(FakeStream, "made", [])
+    monkeypatch.setattr(module, "open_stream", lambda *_: (16000, FakeStream()))
+    return module
+
+
+def test_whatever_ends_the_voice_the_recording_is_kept(local, tmp_path):
+    class Breaks:
+        sample_rate, chunk_len, heard = 16000, 208, 0
+
+        def push(self, samples):
+            if self.heard:
+                raise IndexError("nobody thought of this")
+            self.heard = len(samples)
+            return 0, samples
+
+    with local.LocalVoice(Breaks(), record=tmp_path / "out.wav") as voice:
+        voice._microphone.ring.write(given := noise(100))
+        wait_until(lambda: not voice.is_running, "ended")
+    assert isinstance(voice.error, IndexError) and voice.recorded
+    assert np.array_equal(soundfile.read(tmp_path / "out.wav", dtype="float32")[0], np.stack([given, given], axis=1))
+    assert not any(stream.is_open for stream in FakeStream.made)
+
+
+def test_a_loudspeaker_that_cannot_be_opened_leaves_no_microphone_open(local, monkeypatch):
+    def open_stream(direction, *_):
+        if direction == "output":
+            raise local.DeviceError("none")
+        return 16000, FakeStream()
+
+    class Converter:
+        sample_rate, chunk_len = 16000, 208
+
+    monkeypatch.setattr(local, "open_stream", open_stream)
+    with pytest.raises(local.DeviceError):
+        local.LocalVoice(Converter())
+    assert len(FakeStream.made) == 1 and not FakeStream.made[0].is_open
 
 
 @pytest.mark.parametrize("data", ["no JSON", "[]", '{"type": 1}', '{"type": "dropped"}', b"abc", "\u0000"])
