@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +32,6 @@ TESTS = ("reference", "streaming", "pcc", "perf", "support", "golden")
 STAYS = (
     "tests/reference/test_rung3.py",
     "tests/perf/test_cost_model.py",
-    "tests/support/tt_metal.py",
 )
 HEADER = "# SPDX-FileCopyrightText: © 2026 Tenstorrent USA, Inc.\n\n# SPDX-License-Identifier: Apache-2.0\n"
 OUR_HEADER = re.compile(r"# SPDX-FileCopyrightText: .*\n#\n# SPDX-License-Identifier: Apache-2.0\n")
@@ -69,7 +69,10 @@ def demo_modules():
 def chosen():
     """({path in the folder there: the file here} of all that goes, the tests that stay)."""
     files = {str(path.relative_to(OWN)): path for path in OWN.rglob("*") if path.suffix in (".py", ".md")}
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    try:
+        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        raise SystemExit(f"error: git says which files are the project's, and {ROOT} is no clone") from None
     tracked = listed.splitlines()
     demo = demo_modules()
     wanted = {*FILES, *(f"demo/{name}.py" for name in demo)}
@@ -79,7 +82,20 @@ def chosen():
     stays = set(STAYS)
     while more := {name for name, source in sources.items() if name not in stays and _needs_more(source, stays, demo)}:
         stays |= more  # and then what imports these
+    stays |= _unused(sources, stays, [path.read_text() for name, path in files.items() if name.endswith(".py")])
     return files | {name: ROOT / name for name in tests if name not in stays}, sorted(stays)
+
+
+def _unused(sources, stays, others):
+    """Modules of tests/support that nothing which goes imports: neither a test, nor another file, given as text."""
+    support = {f"support.{Path(name).stem}": name for name in sources if name.startswith("tests/support/")}
+    waiting = others + [sources[name] for name in sources.keys() - stays - {*support.values()}]
+    used = set()
+    while waiting:
+        more = support.keys() & set(imported(waiting.pop())) - used
+        used |= more
+        waiting += [sources[support[module]] for module in more]
+    return {name for module, name in support.items() if module not in used}
 
 
 def _needs_more(source, stays, demo):
@@ -215,6 +231,8 @@ def main():
     args = parser.parse_args()
     if not (args.tt_metal / "tt_metal").is_dir() or not (args.tt_metal / "models").is_dir():
         parser.exit(1, f"error: {args.tt_metal} is no checkout of tt-metal (it has no tt_metal/ and models/)\n")
+    if find_spec("ruff") is None:
+        parser.exit(1, "error: ruff, which formats the files, is not installed; run: make setup\n")
     place = EXPERIMENTAL if args.experimental else PLACE
     folder, stays = write(args.tt_metal, place)
     print(f"written: {folder}\ntests that stay here, since they need what does: {', '.join(stays)}\n")

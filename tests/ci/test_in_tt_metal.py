@@ -155,3 +155,8 @@ def test_an_older_copy_is_replaced_and_nothing_else(tmp_path):
     command[-1] = str(tmp_path / "elsewhere")
     process = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert process.returncode == 1 and "no checkout of tt-metal" in process.stderr
+    environment = {**os.environ, "GIT_DIR": str(tmp_path)}
+    command[-1] = str(tmp_path)
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert process.returncode == 1 and "is no clone" in process.stderr and process.stderr.count("\n") == 1
+    assert (tmp_path / PLACE / "ttnn_llvc.py").exists() and not list(tmp_path.glob(".llvc-*"))
