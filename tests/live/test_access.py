@@ -134,7 +134,7 @@ def snippet(language):
     return re.search(rf"```{language}\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)[1]
 
 
-@pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx: apt-get install nginx-light")
 def test_behind_nginx_as_documented(tmp_path):
     """Below a path, with nginx's defaults but for what the documentation says."""
     with socket.socket() as free:
