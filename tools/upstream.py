@@ -25,7 +25,7 @@ OWN = REGISTRIES / "files"  # what is other upstream than here
 
 PLACE, EXPERIMENTAL = "models/demos/audio/llvc", "models/experimental/llvc"
 PACKAGES = ("reference", "streaming", "tt", "experiments")
-FILES = ("ttnn_llvc.py", "conftest.py", "tests/conftest.py", "requirements.txt")
+FILES = ("ttnn_llvc.py", "conftest.py", "tests/conftest.py")
 DEMO = ("backend", "convert", "program")  # of demo/, with what these import of it
 TESTS = ("reference", "streaming", "pcc", "perf", "support", "golden")
 # Tests of what stays here though they import none of it.
@@ -68,7 +68,7 @@ def demo_modules():
 
 def chosen():
     """({path in the folder there: the file here} of all that goes, the tests that stay)."""
-    files = {str(path.relative_to(OWN)): path for path in OWN.rglob("*") if path.suffix in (".py", ".md")}
+    files = {str(path.relative_to(OWN)): path for path in OWN.rglob("*") if path.suffix in (".py", ".md", ".txt")}
     try:
         listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     except (OSError, subprocess.CalledProcessError):

@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PLACES = (PLACE, EXPERIMENTAL)
 # What the tests may import: Python's own, tt-metal's environment, and what the folder's requirements.txt names.
 ENVIRONMENT = {"numpy", "scipy", "torch", "ttnn", "loguru", "pytest", "tracy", "models", "safetensors"}
-REQUIRED = {"soundfile", "onnx", "onnxruntime", "huggingface_hub", "tqdm"}
+ENVIRONMENT |= {"huggingface_hub"}
+REQUIRED = {"soundfile", "onnx", "onnxruntime"}
 PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 OPTIONS = ["--device-id", "0", "--tt-arch", "wormhole_b0", "--input-method", "json"]
 
@@ -105,6 +106,7 @@ def test_imports_are_as_tt_metal_has_them(tree):
     allowed = {*sys.stdlib_module_names, *ENVIRONMENT, *REQUIRED}
     named = (llvc / "requirements.txt").read_text()
     assert all(re.search(rf"^{name}==", named, re.M) for name in REQUIRED)
+    assert {*named.splitlines()[1:]} <= {*(ROOT / "requirements.txt").read_text().splitlines()}, "other versions there"
     for path in python_files(llvc):
         text = path.read_text()
         assert "sys.path.insert" not in text and "sys.path[" not in text, path
