@@ -456,6 +456,7 @@ def counted_peak(monkeypatch, rate, hours):
     return peak + traced
 
 
+@pytest.mark.slow
 def test_ten_hours_in_bounded_memory(monkeypatch):
     """Ten hours, and at 48 kHz, whose resampling takes its time, no more for ten minutes than for two.
 
@@ -475,6 +476,7 @@ def program(*options, stdin=None):
     )
 
 
+@pytest.mark.slow
 def test_a_pipe_in_and_a_pipe_out(tmp_path):
     (tmp_path / "in.wav").write_bytes(wav(speech()))
     assert program("-i", tmp_path / "in.wav", "-o", tmp_path / "out.wav").returncode == 0

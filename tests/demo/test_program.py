@@ -182,6 +182,7 @@ def test_demo_in_another_folder(recording):
     assert soundfile.info(recording.parent / "converted_output.wav").frames == 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "redirect, code, message",
     [
@@ -206,6 +207,7 @@ def test_a_result_for_a_closed_stdout(recording):
     assert process.stderr.splitlines()[-1] == "error: standard output: cannot be written (it is closed)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["-o", "--json", "--plot"])
 def test_a_disk_that_is_full(recording, option):
     """As the shell's limit makes it. What was there stays, and no half file."""

@@ -334,6 +334,7 @@ def test_no_stream_hears_another():
             assert (heard(channel)[0] == GAIN * samples[0]).all()
 
 
+@pytest.mark.slow
 def test_a_simulated_day_without_drift_or_growth():
     """24 h of two clients whose clocks are 200 ppm fast and slow, with jitter, a stall every ten minutes and four
     minutes of overload every two hours; chunks of 13 s."""
