@@ -314,6 +314,12 @@ def test_whatever_ends_the_voice_the_recording_is_kept(local, tmp_path):
     assert not any(stream.is_open for stream in FakeStream.made)
 
 
+def test_the_channel_of_the_input_is_what_is_heard(local):
+    microphone, samples = local.Microphone(None, 2, 16000), noise(300).reshape(-1, 3)
+    microphone._hear(samples, len(samples), None, None)
+    assert np.array_equal(microphone.read(), samples[:, 1])
+
+
 def test_a_loudspeaker_that_cannot_be_opened_leaves_no_microphone_open(local, monkeypatch):
     def open_stream(direction, *_):
         if direction == "output":

@@ -71,6 +71,10 @@ def test_https_and_wss(certificate, monkeypatch):
                 return json.loads(await asyncio.wait_for(client.recv(), 30))
 
         assert asyncio.run(page())["type"] == "welcome"
+        with pytest.raises(ServerError, match="give it with --ssl_cafile"):
+            Connection(f"https://{address}/")
+        with Connection(f"https://{address}/", cafile=certificate) as connection:
+            assert connection.welcome["type"] == "welcome"
         monkeypatch.setenv("SSL_CERT_FILE", certificate)
         with Connection(f"wss://{address}/stream") as connection:
             connection.send(np.ones(300, np.float32))
