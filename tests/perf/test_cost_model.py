@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_the_prediction_is_current(rung):
     if rung != "mock":
         pytest.skip("needs the mock device")
