@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import torch
@@ -54,7 +55,7 @@ class RemoteConverter:
     """
 
     def __init__(self, url, sample_rate, token=None, cafile=None, tell=print):
-        self._arguments = (url, sample_rate), {"token": token, "cafile": cafile}
+        self._connect = partial(Connection, url, sample_rate, token=token, cafile=cafile)
         self._tell = tell
         self.sample_rate = sample_rate
         self.compute_s = 0.0
@@ -112,10 +113,6 @@ class RemoteConverter:
                 audio = audio[:room]
         self._taken += dropped + len(audio)
         return dropped, audio
-
-    def _connect(self):
-        positional, named = self._arguments
-        return Connection(*positional, **named)
 
     def _guarded(self, work):
         try:

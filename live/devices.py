@@ -78,9 +78,9 @@ def open_stream(direction, name, rate, callback, channel=1):
             rate = int(facts["default_samplerate"])
         options = {"channels": channel, "dtype": "float32", "latency": "low", "callback": callback}
         return rate, kind(samplerate=rate, device=device, **options)
+    except DeviceError:
+        raise
     except (sounddevice.PortAudioError, ValueError) as error:
-        if isinstance(error, DeviceError):
-            raise
         reason = one_line(error)
         raise DeviceError(f"{direction} device {shown}: cannot be used ({reason}); see --list_devices") from None
 
