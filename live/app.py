@@ -6,6 +6,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -121,6 +122,7 @@ class WebServer(uvicorn.Server):
                 ssl_keyfile=ssl_keyfile,
             )
         )
+        self._server = service.server
         self.visits = Visits(most_waiting(service.server.places), service.server.metrics)
         self._accepts = Rate(ACCEPTS_PER_S, ACCEPT_BURST)
         self._on_open = on_open
@@ -128,6 +130,7 @@ class WebServer(uvicorn.Server):
 
     async def startup(self, sockets=None):
         await super().startup([])
+        self._server.hand_over = self._hand_over(asyncio.get_running_loop())
         (listener,) = sockets
         listener.listen(BACKLOG)
         listener.setblocking(False)
@@ -138,6 +141,14 @@ class WebServer(uvicorn.Server):
         for task in self._tasks:
             task.cancel()
         await super().shutdown(sockets)
+
+    @staticmethod
+    def _hand_over(loop):
+        def hand_over(tell):
+            with suppress(RuntimeError):  # the loop is closed: the server ends
+                loop.call_soon_threadsafe(tell)
+
+        return hand_over
 
     def _begin(self, work):
         task = asyncio.ensure_future(work)

@@ -76,7 +76,7 @@ class Channel:
     def __init__(self, server, is_live, on_change):
         self._server = server
         self._lock = server._lock
-        self._on_change = on_change
+        self.on_change = on_change
         self.is_live = is_live
         self.late = 0  # chunks
         self.dropped = 0  # samples
@@ -108,12 +108,14 @@ class Channel:
         with self._lock:
             self._run = Run()
             self._outbox.forget_stream()
-            self._put({"type": "reset"})
+            self._outbox.put({"type": "reset"})
+        self.on_change()
 
     def say(self, message):
         """Puts a message behind what is to be sent."""
         with self._lock:
-            self._put(message)
+            self._outbox.put(message)
+        self.on_change()
 
     def close(self):
         """Frees the place at once; what is under way is dropped."""
@@ -219,7 +221,6 @@ class Channel:
         if run.is_finished and run.delivered == run.pushed:
             self._run = Run()
             self._outbox.put({"type": "ended"})
-        self._on_change()
 
     def _fail(self):
         """A chunk failed: what was inside the engine is lost, and the stream goes on behind it."""
@@ -230,15 +231,10 @@ class Channel:
                 self._outbox.put_dropped(count, reason)
         self._count_dropped(lost, ENGINE_FAILED)
         self._run = replace(run, pushed=0, delivered=0, gaps=deque(), is_finished=False)
-        self._on_change()
 
     def _count_dropped(self, count, reason):
         self.dropped += count
         self._server.metrics.dropped.labels(reason).inc(count)
-
-    def _put(self, message):
-        self._outbox.put(message)
-        self._on_change()
 
     def _put_audio(self, samples, arrived, started, done):
         if not len(samples):
@@ -266,6 +262,7 @@ class ClockedServer:
         self.sample_rate = sample_rate
         self.clock = clock
         self.metrics = metrics or Metrics()
+        self.hand_over = lambda tell: tell()  # a round's news to the thread that reads the channels
         self.places = engine.batch_size
         self.chunk_len = engine.chunk_len
         self.period = engine.chunk_len / sample_rate  # seconds
@@ -288,7 +285,8 @@ class ClockedServer:
         self._thread = None
 
     def open(self, is_live=True, on_change=lambda: None):
-        """A new Channel. on_change is called, in any thread, when there is something to read or room to push.
+        """A new Channel. on_change is called when there is something to read or room to push: behind each round of
+        the engine for all channels that it concerns, by hand_over in one go.
 
         ServerFull if there is no place.
         """
@@ -375,8 +373,10 @@ class ClockedServer:
             self.is_overloaded = not self.is_overloaded
             self.metrics.overloaded.set(self.is_overloaded)
             with self._lock:
-                for channel in self._channels:
-                    channel._put({"type": "overload", "on": self.is_overloaded})
+                channels = list(self._channels)
+                for channel in channels:
+                    channel._outbox.put({"type": "overload", "on": self.is_overloaded})
+            self._tell(channels)
 
     def _round(self, due):
         """Converts the next chunk of every stream that has one; returns whether any had."""
@@ -403,7 +403,15 @@ class ClockedServer:
                 turn.channel._deliver(samples, turn.arrived, started, done)
             self.metrics.round(len(turns), done - started, is_late)
             self.metrics.waiting.set(sum(channel.input_length for channel in self._channels) / self.sample_rate)
+        self._tell([turn.channel for turn in turns])
         return bool(turns)
+
+    def _tell(self, channels):
+        def tell():
+            for channel in channels:
+                channel.on_change()
+
+        self.hand_over(tell)
 
     def _convert(self, turns):
         """Feeds the turns' samples to the engine; returns what is ready of each stream [k]."""
@@ -425,12 +433,14 @@ class ClockedServer:
             self._failures += 1
             self.metrics.failures.inc()
             logger.error("a chunk failed: %s", one_line(error), exc_info=self._failures == 1)
-            for channel in self._channels:
+            channels = list(self._channels)
+            for channel in channels:
                 channel._fail()
             if self._failures == MAX_FAILURES:
                 self.failure = f"the engine failed {MAX_FAILURES} times in a row ({one_line(error)})"
-                for channel in self._channels:
-                    channel._put(ProtocolError("engine", self.failure).message())
+                for channel in channels:
+                    channel._outbox.put(ProtocolError("engine", self.failure).message())
+        self._tell(channels)
 
     # For channels, which hold the lock.
 

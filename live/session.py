@@ -110,7 +110,6 @@ class Session:
         # Little audio may pile up in the system, where nothing could be dropped, when a client reads slowly.
         bytes_per_s = rate * FORMATS[hello.format].itemsize
         self._send_buffer = max(MIN_SEND_BUFFER, int(SEND_BUFFER_S * bytes_per_s))
-        self._loop = asyncio.get_running_loop()
         self._texts = Rate(TEXTS_PER_S, TEXT_BURST)
         self._seconds = Rate(LIVE_SPEED, SILENT_S)  # of a live stream's audio
         self._changed = asyncio.Event()  # there is something to send
@@ -216,11 +215,6 @@ class Session:
     # From the engine to the client.
 
     def _on_change(self):
-        """Called in the engine's thread."""
-        with suppress(RuntimeError):  # the loop is closed: the server ends
-            self._loop.call_soon_threadsafe(self._notice)
-
-    def _notice(self):
         self._changed.set()
         self._has_room.set()
 
