@@ -7,7 +7,6 @@
 import asyncio
 import logging
 from contextlib import suppress
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, Response, WebSocket
@@ -32,12 +31,13 @@ SHUTDOWN_S = 3  # for clients to go when the server ends
 
 logger = logging.getLogger(__name__)
 
-PAGE = Path(__file__).resolve().parent / "page"
-
 HEADERS = {
     # Everything comes from this server; what a visitor records or drops on the page stays in the browser as blobs.
-    "Content-Security-Policy": "default-src 'self'; connect-src 'self' ws: wss:; media-src 'self' blob:; "
-    "img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: wss:; "
+    "media-src 'self' blob:; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    # Isolated, so that the audio threads and the engine may share memory.
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
     "Permissions-Policy": "microphone=(self)",
     "Cache-Control": "no-cache",
     "X-Content-Type-Options": "nosniff",
@@ -94,7 +94,7 @@ def create_app(service):
     async def metrics():
         return Response(generate_latest(server.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    app.mount("/", Page(directory=PAGE, html=True))
+    app.mount("/", Page(directory=service.page, html=True))
     return AccessMiddleware(app, service.access)
 
 

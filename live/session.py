@@ -8,6 +8,7 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from starlette.websockets import WebSocketDisconnect
@@ -20,6 +21,8 @@ from .clocked import ClockedServer
 from .outbox import Audio
 from .protocol import FORMATS, VERSION, ProtocolError, decode_pcm, encode_pcm, parse_hello, parse_json
 from .rate import Rate
+
+PAGE = Path(__file__).resolve().parent / "page"
 
 STATISTICS_S = 1.0  # between two statistics
 HELLO_S = 5.0  # a client's first message must come within
@@ -41,6 +44,7 @@ class Service:
     access: Access = field(default_factory=Access)
     token: str | None = None
     max_minutes: float | None = None
+    page: Path = PAGE
 
 
 async def serve(websocket, service):

@@ -2,8 +2,10 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Cuts what the microphone gives into packets and sends them, with the frame of the first sample, to the worker that
-// talks to the server. Nothing else happens in the audio thread.
+// Cuts what the microphone gives into packets and sends them, with the frame of the first sample, to the engine. Nothing
+// else happens in the audio thread.
+
+import { Writer } from "./pipe.js";
 
 const PACKET_S = 0.008;
 const QUANTUM = 128;
@@ -14,7 +16,7 @@ class Capture extends AudioWorkletProcessor {
     this.size = QUANTUM * Math.ceil((PACKET_S * sampleRate) / QUANTUM - 1e-9);
     this.packet = new Float32Array(this.size);
     this.filled = 0;
-    this.port.onmessage = ({ data }) => (this.link = data.port);
+    this.port.onmessage = ({ data }) => (this.engine = new Writer(data.pipe));
   }
 
   process([channels]) {
@@ -24,7 +26,7 @@ class Capture extends AudioWorkletProcessor {
     this.filled += samples.length;
     if (this.filled === this.size) {
       const frame = currentFrame + samples.length - this.size;
-      this.link?.postMessage({ samples: this.packet, frame }, [this.packet.buffer]);
+      this.engine?.write({ frame, tracks: [this.packet] });
       this.packet = new Float32Array(this.size);
       this.filled = 0;
     }

@@ -5,6 +5,7 @@
 // One conversation, from Start until it is closed: a voice, the engine that changes it, and a watch over both. What it owns
 // goes with it.
 
+import { transfers } from "./pipe.js";
 import { Voice } from "./voice.js";
 import { Unwanted, wanted } from "./wanted.js";
 import { explainMicrophone } from "./words.js";
@@ -16,10 +17,11 @@ const PARTS = ["sound", "microphone", "engine", "loudspeaker", "load", "uplink"]
 const PAUSED = "The system has paused the sound (a call?). If it does not go on by itself, touch the page.";
 
 export class Conversation {
-  // `wishes` has constraints() of the microphone, output(), the loudspeaker's id, rate() of the audio context (Hz or null)
-  // and open(rate), the message that opens the engine. `on` has ready(), status(text, bad), engine(message) and closed(text,
-  // bad, again): it is over, and with `again` a new one is to follow. `note` is a first remark.
-  constructor(wishes, on, note) {
+  // `engine` is one of engines.js. `wishes` has constraints() of the microphone, output(), the loudspeaker's id, and rate()
+  // of the audio context (Hz or null). `on` has ready(), status(text, bad), engine(message) and closed(text, bad, again): it
+  // is over, and with `again` a new one is to follow. `note` is a first remark.
+  constructor(engine, wishes, on, note) {
+    this.engine = engine;
     this.wishes = wishes;
     this.on = on;
     this.output = "";
@@ -28,9 +30,9 @@ export class Conversation {
     this.isRunning = false; // from the first sound to the end that the visitor asked for
     this.isClosed = false;
     this.voice = new Voice(() => this.check());
-    this.engine = new Worker(new URL("link-worker.js", import.meta.url), { type: "module" });
-    this.engine.onmessage = ({ data }) => this.hear(data);
-    this.engine.onerror = ({ message }) => this.close(`The page failed (${message ?? "no engine"}); reload it.`, true);
+    this.worker = new Worker(engine.worker, { type: "module" });
+    this.worker.onmessage = ({ data }) => this.hear(data);
+    this.worker.onerror = ({ message }) => this.close(`The page failed (${message ?? "no engine"}); reload it.`, true);
   }
 
   async start() {
@@ -43,10 +45,10 @@ export class Conversation {
       if (error instanceof Unwanted) return;
       return this.close(explainMicrophone(error), true);
     }
-    const ports = this.voice.openPorts();
-    this.tell({ type: "ports", ports }, ports);
-    this.say("engine", "Connecting …", false);
-    this.tell(this.wishes.open(this.voice.context.sampleRate));
+    const pipes = this.voice.openPipes();
+    this.tell({ type: "pipes", pipes }, transfers(...pipes));
+    this.say("engine", this.engine.opening, false);
+    this.tell(this.engine.open(this.voice.context.sampleRate));
     this.isRunning = true;
     this.opening = this.denied = null; // the constraints of the microphone that is asked for, that was refused
     this.time = this.still = 0;
@@ -77,7 +79,7 @@ export class Conversation {
   }
 
   tell(message, transfer = []) {
-    this.engine.postMessage(message, transfer);
+    this.worker.postMessage(message, transfer);
   }
 
   hear(message) {
@@ -93,7 +95,7 @@ export class Conversation {
       this.say("engine", text);
     } else if (type === "overload" || type === "statistics") {
       const overloaded = type === "overload" ? message.on : message.overloaded;
-      this.say("load", overloaded ? "The server is overloaded: it drops what is late." : null);
+      this.say("load", overloaded ? this.engine.overloaded : null);
     } else if (type === "uplink") {
       this.say("uplink", message.slow ? "The network is too slow: what is late is dropped." : null);
     }

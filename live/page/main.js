@@ -4,9 +4,11 @@
 
 // The page: what its controls do, and what it shows.
 
+import { Choice, isVoice } from "./choice.js";
 import { Conversation } from "./conversation.js";
 import { fill } from "./devices.js";
-import { convert, decode } from "./file.js";
+import { Server } from "./engines.js";
+import { decode } from "./file.js";
 import { Monitor } from "./pictures.js";
 import { keep, keepDevice } from "./settings.js";
 import { showDelay, showFacts, showPlayers } from "./tables.js";
@@ -14,16 +16,13 @@ import { Voice } from "./voice.js";
 import { Unwanted, wanted } from "./wanted.js";
 import { INSECURE, OLD_BROWSER } from "./words.js";
 
-const VERSION = 1;
 const NETWORK_RATE = 16000;
 const WRONG_TOKEN = 4002; // the close code
 
 const $ = (id) => document.getElementById(id);
-const url = new URL("stream", location.href); // beside the page, wherever a proxy puts it
-url.protocol = url.protocol.replace("http", "ws");
-url.hash = url.search = "";
 const monitors = [new Monitor($("spectrogram-in"), $("meter-in")), new Monitor($("spectrogram-out"), $("meter-out"))];
 
+let choice; // of the engine
 let conversation = null; // while the visitor wants to speak, and until its last sample came
 let held = false;
 let known; // of the conversation: see tables.js
@@ -36,7 +35,7 @@ function start(note = null) {
   if (!window.isSecureContext || !navigator.mediaDevices) return say(INSECURE, true);
   if (!window.AudioWorkletNode) return say(OLD_BROWSER, true);
   known = { droppedThere: 0, droppedHere: 0 };
-  conversation = new Conversation(wishes, { ready, status: say, engine: onEngine, closed }, note);
+  conversation = new Conversation(choice.engine, wishes, { ready, status: say, engine: onEngine, closed }, note);
   $("start").textContent = "Stop";
   conversation.start();
 }
@@ -114,13 +113,7 @@ const wishes = {
   }),
   output: () => $("output").value,
   rate: () => ($("rate").value === "network" ? NETWORK_RATE : null),
-  open: (rate) => ({ type: "open", url: url.href, hello: hello(rate) }),
 };
-
-function hello(rate) {
-  const token = $("token").value;
-  return { type: "hello", version: VERSION, rate, format: "f32", ...(token && { token }) };
-}
 
 async function listDevices() {
   const devices = await navigator.mediaDevices.enumerateDevices();
@@ -193,6 +186,36 @@ document.addEventListener("visibilitychange", check);
 for (const event of ["pointerdown", "keydown"]) addEventListener(event, check); // a touch may let the sound go on
 addEventListener("pagehide", () => conversation?.close("Stopped."));
 
+// The engine.
+
+const opened = openEngines();
+let isSpeaking = false; // when the engine changed
+
+async function openEngines() {
+  try {
+    const site = await (await fetch("site.json")).json();
+    choice = new Choice(site, new Server(() => $("token").value), changeEngine);
+    // Where there is none the page starts with a network only.
+    if (!site.server) navigator.serviceWorker?.register("service-worker.js", { updateViaCache: "none" }).catch(() => {});
+  } catch (error) {
+    say(`The page is not whole (${error.message}); reload it.`, true);
+  }
+}
+
+function changeEngine(isReady, text) {
+  if (text) isSpeaking = conversation !== null;
+  conversation?.close(text);
+  $("start").disabled = !isReady;
+  if (isReady && isSpeaking) start(text);
+  if (isReady) isSpeaking = false;
+}
+
+async function take(file) {
+  await opened;
+  if (await isVoice(file)) choice.take(file);
+  else convertFile(file);
+}
+
 // A file.
 
 let converting = null; // AbortController of the file that is being converted
@@ -204,10 +227,11 @@ async function convertFile(file) {
   const status = $("file-status");
   status.classList.remove("bad");
   try {
+    await opened;
     status.textContent = `Reading ${file.name} …`;
     const samples = await decode(file, NETWORK_RATE, signal);
     const begin = performance.now();
-    const work = convert(url.href, hello(NETWORK_RATE), samples, signal, (share) => {
+    const work = choice.engine.convert(samples, NETWORK_RATE, signal, (share) => {
       status.textContent = `Converting ${file.name}: ${Math.round(100 * share)} %`;
     });
     const { converted, lost } = await wanted(work, signal);
@@ -236,12 +260,14 @@ addEventListener("dragleave", () => $("drop").classList.remove("over"));
 addEventListener("drop", (event) => {
   event.preventDefault();
   $("drop").classList.remove("over");
-  if (event.dataTransfer.files.length) convertFile(event.dataTransfer.files[0]);
+  if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
 });
 
 // What was chosen last time. The token comes in the address's fragment, which no server sees, or is asked for.
 
-for (const id of ["input-gain", "output-gain", "rate", "push-to-talk", "echo", "noise", "agc", "target"]) keep($(id));
+for (const id of ["engine", "input-gain", "output-gain", "rate", "push-to-talk", "echo", "noise", "agc", "target"]) {
+  keep($(id));
+}
 for (const id of ["input", "output"]) keepDevice($(id));
 $("token").value = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 applyGains();

@@ -2,12 +2,14 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// Plays what the worker received, through a buffer that is as long as it has to be, and measures how long every sample
+// Plays what the engine gives, through a buffer that is as long as it has to be, and measures how long every sample
 // took from the microphone's side of the audio thread to this one.
 //
 // The buffer fills to its target, then plays. When it runs dry that is an underrun: it fills again. What lies in it when
 // a packet comes is the reserve. An adaptive target grows with an underrun, and shrinks when the reserve was never
 // touched for a while; what is too much then is skipped, with a crossfade.
+
+import { Reader } from "./pipe.js";
 
 const CAPACITY_S = 4;
 const FIRST_TARGET_S = 0.02;
@@ -36,7 +38,7 @@ class Playback extends AudioWorkletProcessor {
     this.reported = 0;
     this.clear();
     this.port.onmessage = ({ data }) => {
-      if (data.port) data.port.onmessage = (event) => this.receive(event.data);
+      if (data.pipe) this.engine = new Reader(data.pipe);
       if ("bypass" in data) this.bypass = data.bypass ? 1 : 0;
       if ("target" in data) this.fixed = Math.round(data.target * sampleRate);
     };
@@ -55,8 +57,8 @@ class Playback extends AudioWorkletProcessor {
     return this.fixed || this.adaptive;
   }
 
-  receive({ wet, dry, frame, clear }) {
-    if (clear) return this.clear();
+  receive({ frame, tracks: [wet, dry] }) {
+    if (!wet.length) return this.clear(); // another stream begins
     if (this.playing) this.reserve = Math.min(this.reserve, this.written - this.read);
     if (frame !== null) this.marks.push({ at: this.written, frame, arrived: currentFrame });
     for (let i = 0; i < wet.length; i++) {
@@ -95,6 +97,7 @@ class Playback extends AudioWorkletProcessor {
   }
 
   process(_, [[output]]) {
+    for (let packet; (packet = this.engine?.read()); ) this.receive(packet);
     if (!this.playing && this.written - this.read >= Math.max(this.target, output.length)) {
       const surplus = Math.round(this.written - this.read - Math.max(this.target, output.length));
       if (surplus > SURPLUS_S * sampleRate) this.skip(surplus);

@@ -4,6 +4,8 @@
 
 // What went into an engine and what came out of it, sample for sample.
 
+import { join } from "./join.js";
+
 const MAX_S = 30 * 60;
 
 export class Recording {
@@ -25,16 +27,6 @@ export class Recording {
   }
 
   whole() {
-    return { dry: join(this.dry, this.length), wet: join(this.wet, this.length), rate: this.rate };
+    return { dry: join(this.dry), wet: join(this.wet), rate: this.rate };
   }
-}
-
-function join(pieces, length) {
-  const whole = new Float32Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

@@ -34,7 +34,7 @@ export function showDelay(total, body, voice, { welcome, statistics, playback, r
   const parts = [
     ["Microphone, as the browser says", inputDevice],
     ["Capture buffer", packet],
-    ["Network round trip", roundTrip ?? 0],
+    ...(roundTrip === undefined ? [] : [["Network round trip", roundTrip]]),
     ["Chunk: filling it, and its turn", welcome.algorithmic_ms + (statistics?.wait_ms?.p50 ?? 0)],
     ["Computing", statistics?.compute_ms?.p50 ?? 0],
     ["Resampling", welcome.resampling_ms],
@@ -49,7 +49,7 @@ export function showDelay(total, body, voice, { welcome, statistics, playback, r
     ...parts.map(([name, value]) => [name, `${value.toFixed(1)} ms`]),
     ["Playback buffer's target", `${playback.target.toFixed(0)} ms`],
     ["Underruns", playback.underruns],
-    ["Dropped by the server", ms(droppedThere)],
+    ["Dropped by the engine: it was late", ms(droppedThere)],
     ["Dropped here: the network was too slow", ms(droppedHere)],
     ["Skipped to shorten the delay", `${playback.skipped.toFixed(0)} ms`],
   ]);
@@ -62,7 +62,7 @@ export function showFacts(body, { welcome, statistics }) {
     ["Voice", welcome.voice],
     ["Runs on", `${welcome.backend} (${welcome.device})`],
     ["Chunk", `${welcome.chunk_ms.toFixed(0)} ms at ${welcome.network_rate / 1000} kHz`],
-    ["Streams", `${s.streams ?? welcome.streams} of ${welcome.places}`],
+    ...(welcome.places ? [["Streams", `${s.streams ?? welcome.streams} of ${welcome.places}`]] : []),
     ["Computing, p50 / p95", ms(s.compute_ms)],
     ["Last sample in to audio out, p50 / p95", ms(s.server_ms)],
     ["Waiting", `${(s.queue_ms ?? 0).toFixed(0)} ms`],

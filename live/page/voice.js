@@ -5,6 +5,7 @@
 // The voice's way through the browser: microphone, gain, capture worklet, engine, playback worklet, gain, loudspeaker.
 
 import { makeAnalyser } from "./pictures.js";
+import { makePipe, transfers } from "./pipe.js";
 import { wanted } from "./wanted.js";
 
 const RAMP_S = 0.01; // of gains, so that nothing clicks
@@ -63,13 +64,14 @@ export class Voice {
     }
   }
 
-  // Two ports: packets from the capture worklet, and what the playback worklet is to play.
-  openPorts() {
-    return [this.capture, this.playback].map((node) => {
-      const { port1, port2 } = new MessageChannel();
-      node.port.postMessage({ port: port1 }, [port1]);
-      return port2;
-    });
+  // The engine's ends of two pipes: from the capture worklet, one track; to the playback worklet, the voice that is
+  // played and the one that it was.
+  openPipes() {
+    const [written, captured] = makePipe(1);
+    const [played, read] = makePipe(2);
+    this.capture.port.postMessage({ pipe: written }, transfers(written));
+    this.playback.port.postMessage({ pipe: read }, transfers(read));
+    return [captured, played];
   }
 
   // The first microphone, another one, or the same one treated otherwise, while the stream goes on. Unwanted if another

@@ -38,3 +38,14 @@ def certificate(tmp_path_factory):
         capture_output=True,
     )
     return str(certificate), str(key)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser that gives its microphone to every page."""
+    from support.browser import ARGUMENTS, CHROMIUM, playwright
+
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, "--use-fake-ui-for-media-stream"])
+        yield browser
+        browser.close()

@@ -4,15 +4,25 @@
 
 """The page in a real browser, whose microphone hears test_wavs/example.wav."""
 
-import io
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from support.browser import (
+    ARGUMENTS,
+    CHROMIUM,
+    DEADLINE_MS,
+    EXAMPLE,
+    NO_BROWSER,
+    downloaded,
+    opened,
+    playwright,
+    press,
+    status,
+)
 from support.golden import load_golden
 from support.live_server import LiveServer, wait_until
 from support.proxy import Proxy
@@ -21,24 +31,12 @@ from support.scripted_server import WELCOME, ScriptedServer, echo
 from live.client import Connection
 from streaming.torch_engine import TorchEngine
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-NO_BROWSER = "needs a browser: apt-get install chromium, or Google Chrome on the PATH"
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=NO_BROWSER)]
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "live" / "page"
-EXAMPLE = ROOT / "test_wavs" / "example.wav"
+PAGE = Path(__file__).resolve().parents[2] / "live" / "page"
 GOLDEN = load_golden("small")
-DEADLINE_MS = 30_000
 KEEPS_UP = re.compile("the other voice follows|overloaded")  # the machine may be busy
 SPEAKING = re.compile("the other voice follows|overloaded|too slow")
-ARGUMENTS = [
-    "--use-fake-device-for-media-stream",
-    f"--use-file-for-fake-audio-capture={EXAMPLE}",
-    "--autoplay-policy=no-user-gesture-required",
-    "--no-sandbox",  # the tests may run as root
-]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,14 +45,6 @@ def _patience():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("live.clocked.MAX_WAIT_S", 30)
         yield
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, "--use-fake-ui-for-media-stream"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -68,30 +58,6 @@ def page(chromium, live):
     # Without the policy, which forbids wait_for_function's eval too; the other tests keep it.
     with opened(chromium, live.page, bypass_csp=True) as page:
         yield page
-
-
-class opened:
-    """A page that must not log errors nor ask anybody else for anything."""
-
-    def __init__(self, browser, url, init="", **options):
-        self._context = browser.new_context(**options)
-        self._context.add_init_script(init)
-        self._url = url
-
-    def __enter__(self):
-        page = self._context.new_page()
-        page.set_default_timeout(DEADLINE_MS)
-        self.errors, self.requests = [], []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.goto(self._url)
-        return page
-
-    def __exit__(self, kind, *_):
-        self._context.close()
-        if kind is None:
-            assert not self.errors
-            assert all(re.match(r"(http|ws)://127\.0\.0\.1:|blob:|data:", url) for url in self.requests)
 
 
 # Shows a test what the page opened, and lets it hold back the answer to getUserMedia, or have it refused.
@@ -133,24 +99,6 @@ WATCHED = """
 def watched(chromium, live):
     with opened(chromium, live.page, WATCHED, bypass_csp=True) as page:
         yield page
-
-
-def press(page, name):
-    page.get_by_role("button", name=name).click()
-
-
-def status(page, text):
-    playwright.expect(page.locator("#status")).to_contain_text(text, timeout=DEADLINE_MS)
-
-
-def downloaded(page, name, folder):
-    with page.expect_download() as download:
-        page.get_by_role("link", name=name).click()
-    path = folder / name
-    download.value.save_as(path)
-    samples, rate = soundfile.read(io.BytesIO(path.read_bytes()), dtype="float32")
-    assert rate == 16000
-    return samples
 
 
 def offline(samples):
