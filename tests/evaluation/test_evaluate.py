@@ -34,7 +34,7 @@ from evaluation.judges import SpeakerEncoder  # noqa: E402
 from evaluation.utterances import EvaluationError, Utterance, read_utterances  # noqa: E402
 from streaming.torch_engine import TorchEngine  # noqa: E402
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("judges_on_one_thread")]
 
 FAILED = 1
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,10 +50,10 @@ def _threads_stay():
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Input: two seconds of a person with text, three of a machine without; target: the first's, and another's."""
+    """Input: two seconds of a person with text, 1.5 s of a machine without; target: the first's, and another's."""
     root = tmp_path_factory.mktemp("evaluation")
     person = load_golden("llvc").arrays["audio"]
-    machine = soundfile.read(ROOT / "test_wavs" / "example.wav")[0][:48000]
+    machine = soundfile.read(ROOT / "test_wavs" / "example.wav")[0][:24000]
     for folder, files in (("in", {"a": person, "b": machine}), ("target", {"a": person, "other": machine[::-1]})):
         (root / folder).mkdir()
         for name, samples in files.items():

@@ -19,7 +19,7 @@ pytest.importorskip("resemblyzer", reason="run: make evaluation", exc_type=Impor
 
 from evaluation import judges
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("judges_on_one_thread")]
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "test_wavs" / "example.wav"
 TEXT = "forgotten too the name of Gillian"  # of the golden vectors' speech

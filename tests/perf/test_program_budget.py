@@ -28,7 +28,7 @@ CASES = [("llvc", 1, 1), ("llvc", 2, 1), ("llvc", 4, 1), ("llvc", 1, 10), ("llvc
 CASES += [("llvc_nc", 1, 1), ("readme_defaults", 1, 1), ("readme_defaults", 1, 3)]
 
 # A chunk moves so many bytes for a window of a stream; the fused kernels fill their groups of cores with streams.
-MOVES = [("llvc", 1, 1), ("llvc", 4, 1), ("llvc", 1, 10), ("llvc", 2, 64)]
+MOVES = [("llvc", 1, 1), ("llvc", 4, 1), ("llvc", 1, 10), ("llvc", 2, 18)]
 
 
 def capture(run):

@@ -19,6 +19,7 @@ from streaming.stream import ChunkedStream
 pytestmark = pytest.mark.slow
 
 TOLERANCE = 1e-5  # of the largest offline sample
+EXAMPLES = settings(max_examples=50)
 
 
 @given(
@@ -28,6 +29,7 @@ TOLERANCE = 1e-5  # of the largest offline sample
     pipelined=st.booleans(),
     slices=st.lists(st.integers(0, 700), max_size=12),
 )
+@EXAMPLES
 def test_any_slices(engine, name, batch_size, chunk_factor, pipelined, slices):
     engine = delayed(engine) if pipelined else engine
     audio = speech(name, batch_size, sum(slices))
@@ -41,6 +43,7 @@ def test_any_slices(engine, name, batch_size, chunk_factor, pipelined, slices):
     pipelined=st.booleans(),
     lengths=st.lists(st.integers(0, 900), min_size=1, max_size=4),
 )
+@EXAMPLES
 def test_streams_that_are_reset_begin_anew(engine, name, chunk_factor, pipelined, lengths):
     model = golden(name).model
     engine = delayed(engine) if pipelined else engine
@@ -68,6 +71,7 @@ def test_streams_that_are_reset_begin_anew(engine, name, chunk_factor, pipelined
         max_size=40,
     ),
 )
+@EXAMPLES
 def test_each_stream_is_what_it_is_alone(engine, batch_size, chunk_factor, pipelined, events):
     engine, model = delayed(engine) if pipelined else engine, golden("small").model
     audio = torch.from_numpy(golden("small").arrays["audio"])
