@@ -128,9 +128,9 @@ class Acceptance:
                 raise CorpusError(f"{one_line(error)}; or name a folder of speaker 8312 with --target") from None
         self.figures("corpus")
         # Nobody has the demo voice: what it should make of the utterances is computed (checkpoints/README.md).
-        command = [sys.executable, ROOT / "tools" / "train_demo_voice.py", "target"]
-        command += ["--input", self.folder / "input", "--out", folder]
-        process = subprocess.run(command, capture_output=True, text=True)
+        command = [sys.executable, "-m", "training", "target"]
+        command += ["--input", (self.folder / "input").resolve(), "--out", folder.resolve()]
+        process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         if process.returncode:
             raise CannotRun((process.stderr.strip().splitlines() or ["the demo voice's target failed"])[-1])
         return {"folder": str(folder), "files": len(required_audio_files(folder))}

@@ -108,7 +108,7 @@ def test_the_demo_needs_no_more_than_its_file(tmp_path):
     [
         ("speechmos", "evaluation", "evaluation", ["--input", "test_wavs", "--target", "test_wavs"]),
         ("sounddevice", "live", "live", []),
-        ("pyworld", "training", "tools.train_demo_voice", ["--help"]),
+        ("pyworld", "training", "training", ["target", "--input", "test_wavs", "--out", "converted"]),
     ],
 )
 def test_what_is_missing_is_told_with_its_group(tmp_path, missing, purpose, run, argv):

@@ -11,20 +11,24 @@ the same pitch and envelope, and pitch periods begin where the source's do.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyworld
 
+from audio.files import replacing
 from reference.errors import LLVCError
 
-SAMPLE_RATE = 16000
+from .recordings import SAMPLE_RATE
+
 HOP = 80  # samples per analysis frame: WORLD's 5 ms
 WINDOW = 512
 FFT = 1024  # pyworld's own choice at this rate and pitch floor; leaves room for the filter's tail behind a window
 F0_RANGE = (65.0, 450.0)  # Hz
 COEFFICIENTS = 40  # of a cepstrum: formants, but not the harmonics or a room
 MAX_GAIN = 3.0  # nepers of amplitude, either way
+# The pitch of women is some 1.7 times that of men, their formants some 1.16 times as high (Peterson and Barney, 1952).
+FORMANT_EXPONENT = 0.25
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,33 @@ class TargetVoice:
 
     @classmethod
     def load(cls, path):
-        return cls(**json.loads(path.read_text()))
+        """LLVCError if the file is none that save() writes."""
+        try:
+            voice = cls(**json.loads(path.read_text()))
+            numbers = np.array(
+                [voice.f0, voice.octave_below, voice.formant_scale, voice.formant_exponent, *voice.cepstrum]
+            )
+            if len(voice.cepstrum) != COEFFICIENTS or not np.isfinite(numbers).all() or (numbers[:3] <= 0).any():
+                raise ValueError
+        except (ValueError, TypeError):
+            raise LLVCError(f"{path}: not a voice as `python -m training voice` writes it") from None
+        return voice
+
+    def save(self, path):
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(asdict(self)) + "\n")
+
+    @classmethod
+    def of(cls, analyses):
+        """The voice of a person's utterances. LLVCError if they hold no voiced speech.
+
+        Voices half an octave lower and more are raised by one; formants differ less than pitches do.
+        """
+        plain = cls(1.0, 0.0, 1.0, 0.0, ())  # leaves formants where they are
+        speaker = Speaker.of(analyses, plain)
+        cepstrum = tuple(round(float(value), 4) for value in speaker.cepstrum)
+        f0 = round(speaker.median_f0, 1)
+        return cls(f0, round(f0 / 2**0.5, 1), 1.0, FORMANT_EXPONENT, cepstrum)
 
     def formant_ratio(self, median_f0):
         return self.formant_scale * (self.f0 / median_f0) ** self.formant_exponent

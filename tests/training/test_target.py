@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The target voice: what signal processing makes of speech, and a voice measured from recordings."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from support.speech import vowel
+
+pytest.importorskip("pyworld", reason="run: make training")
+
+from reference.errors import LLVCError  # noqa: E402
+from training.__main__ import main  # noqa: E402
+from training.target import HOP, SAMPLE_RATE, Analysis, Speaker, TargetVoice, scale_formants, to_target  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+VOICE = TargetVoice.load(ROOT / "training" / "voice.json")
+
+
+def rms(x):
+    return np.sqrt(np.mean(np.square(x)))
+
+
+def converted(samples):
+    analysis = Analysis.of(samples)
+    speaker = Speaker.of([analysis], VOICE)
+    return to_target(analysis, speaker, VOICE), speaker
+
+
+@pytest.mark.parametrize("f0, octaves", [(90, 1), (120, 1), (180, 0), (240, 0)])
+def test_a_low_voice_goes_up_an_octave(f0, octaves):
+    x = vowel(f0)
+    y, speaker = converted(x)
+    assert speaker.median_f0 == pytest.approx(f0, rel=0.01)
+    assert y.shape == x.shape and rms(y) == pytest.approx(rms(x), rel=0.001)
+    pitch = Analysis.of(y).f0
+    assert np.median(pitch[pitch > 0]) == pytest.approx(f0 * 2**octaves, rel=0.01)
+    # Odd harmonics of the source are what an octave takes away.
+    spectrum = np.abs(np.fft.rfft(y[4000:12000] * np.hanning(8000)))
+    harmonic = [spectrum[round(k * f0 / 2) - 2 : round(k * f0 / 2) + 3].max() for k in range(1, 9)]
+    odd, even = np.mean(harmonic[0::2]), np.mean(harmonic[1::2])
+    assert (odd < 0.1 * even) == bool(octaves)
+
+
+def test_speakers_become_alike():
+    """A long and a short vocal tract say the same vowel: their spectra are nearer afterwards."""
+    voices = [vowel(110, formants=(450, 1350, 2250)), vowel(200, formants=(560, 1680, 2800))]
+
+    def distance(a, b):
+        a, b = (Analysis.of(x).spectrum[20:-20].mean(0) for x in (a, b))
+        return np.std((a - b)[: len(a) // 2])
+
+    assert distance(*(converted(x)[0] for x in voices)) < 0.5 * distance(*voices)
+
+
+def test_formants_move_by_the_ratio():
+    spectrum = np.zeros((1, 513))
+    spectrum[0, 100] = 1
+    assert scale_formants(spectrum, 1.2)[0].argmax() == 120
+    assert scale_formants(spectrum, 0.5)[0].argmax() == 50
+    assert np.array_equal(scale_formants(spectrum, 1.0), spectrum)
+
+
+def test_the_target_comes_no_sooner_than_its_source():
+    x = np.zeros(SAMPLE_RATE)
+    x[4800:11200] = vowel(200, 0.4)
+    y, _ = converted(x)
+    energy = np.cumsum(y**2) / np.sum(y**2)
+    assert energy[4800 - HOP] < 1e-3 and energy[11200] > 0.95
+
+
+def test_speech_without_pitch_is_refused():
+    with pytest.raises(ValueError, match="no voiced speech"):
+        Speaker.of([Analysis.of(np.zeros(8000))], VOICE)
+
+
+def test_target_command(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    x = vowel(110)
+    soundfile.write(tmp_path / "in" / "a.wav", x, SAMPLE_RATE)
+    assert main(["target", "--input", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
+    y = soundfile.read(tmp_path / "out" / "a.wav")[0]
+    assert np.abs(y - converted(soundfile.read(tmp_path / "in" / "a.wav")[0])[0]).max() < 1e-3
+    soundfile.write(tmp_path / "in" / "silence.wav", np.zeros(8000), SAMPLE_RATE)
+    assert main(["target", "--input", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+    assert "silence.wav: no voiced speech" in (said := capsys.readouterr().err) and said.count("\n") == 1
+
+
+def test_voice_is_plausible():
+    assert len(VOICE.cepstrum) == 40 and VOICE.octave_below < VOICE.f0 < 2 * VOICE.octave_below
+    assert replace(VOICE, formant_exponent=0.0).formant_ratio(100.0) == VOICE.formant_scale
+
+
+def test_a_voice_of_recordings(tmp_path):
+    """What the voice's own speaker says is left as it is, but for what a mean over frames smooths."""
+    x = vowel(220, 13.0)  # longer than an utterance
+    soundfile.write(tmp_path / "a.wav", x, SAMPLE_RATE)
+    assert main(["voice", "--input", str(tmp_path), "--out", str(tmp_path / "voice.json")]) == 0
+    made = TargetVoice.load(tmp_path / "voice.json")
+    assert made.f0 == pytest.approx(220, rel=0.01) and made.octave_below == pytest.approx(220 / 2**0.5, rel=0.01)
+    assert made.formant_ratio(made.f0) == 1.0 and made.formant_ratio(110) == pytest.approx(2**0.25, rel=0.01)
+    analysis = Analysis.of(x[: 2 * SAMPLE_RATE])
+    y = to_target(analysis, Speaker.of([analysis], made), made)
+    assert np.corrcoef(x[: len(y)], y)[0, 1] > 0.99
+    assert np.corrcoef(x[: len(y)], converted(x[: len(y)])[0])[0, 1] < 0.9
+
+    content = json.loads((tmp_path / "voice.json").read_text())
+    for wrong in ({**content, "f0": -1}, {**content, "cepstrum": [1.0]}, {"f0": 200}, []):
+        (tmp_path / "wrong.json").write_text(json.dumps(wrong))
+        with pytest.raises(LLVCError, match="not a voice"):
+            TargetVoice.load(tmp_path / "wrong.json")
