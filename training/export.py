@@ -26,7 +26,8 @@ def export(run, config, path):
     step = torch.load(run / "best.pt", map_location="cpu", weights_only=True)["step"]
     with replacing(path) as temporary:
         if path.suffix == ".safetensors":
-            safetensors.torch.save_file({name: value.half() for name, value in model.state_dict().items()}, temporary)
+            half = {name: value.half() for name, value in model.state_dict().items()}
+            temporary.write_bytes(safetensors.torch.save(half))
         else:
             optimizer = torch.optim.AdamW(model.parameters(), 5e-4, (0.8, 0.999), 1e-9, 0.0)  # as they make it
             checkpoint = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
