@@ -185,14 +185,14 @@ class LocalVoice:
         if self._gate:
             samples = self._gate(samples)
         if recording:
-            self._dry.put(samples, None)
+            self._dry.put(samples)
         dropped, audio = self.converter.push(samples)
         self.dropped += dropped
         for output in self.outputs:
             output.write(audio, dropped)
         if recording:
             self._dry.take(dropped)
-            recording.write(np.stack([self._dry.take(len(audio))[0], audio], axis=1))
+            recording.write(np.stack([self._dry.take(len(audio)), audio], axis=1))
         return len(samples) or len(audio)
 
     def figures(self):

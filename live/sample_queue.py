@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Samples that wait, and since when."""
+"""Samples that wait."""
 
 from collections import deque
 
@@ -10,30 +10,28 @@ import numpy as np
 
 
 class SampleQueue:
-    """Samples, first in, first out, with the time at which each piece came. Not locked."""
+    """Samples, first in, first out. Not locked."""
 
     def __init__(self):
-        self._pieces = deque()  # (samples, time)
+        self._pieces = deque()
         self._length = 0
 
     def __len__(self):
         return self._length
 
-    def put(self, samples, time):
-        if len(samples):
-            self._pieces.append((samples, time))
-            self._length += len(samples)
+    def put(self, samples):
+        self._pieces.append(samples)
+        self._length += len(samples)
 
     def take(self, count):
-        """The oldest `count` samples, no more than there are, and the time at which the last of them came."""
-        taken, time = [], None
-        missing = count
+        """The oldest `count` samples, no more than there are."""
+        taken, missing = [np.zeros(0, np.float32)], count
         while missing:
-            samples, time = self._pieces.popleft()
+            samples = self._pieces.popleft()
             if len(samples) > missing:
-                self._pieces.appendleft((samples[missing:], time))
+                self._pieces.appendleft(samples[missing:])
                 samples = samples[:missing]
             taken.append(samples)
             missing -= len(samples)
         self._length -= count
-        return (np.concatenate(taken) if taken else np.zeros(0, np.float32)), time
+        return np.concatenate(taken)

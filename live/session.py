@@ -17,8 +17,7 @@ from audio.resampling import Resampler, resampling_delay
 from streaming.server import ServerFull
 
 from .access import Access
-from .clocked import ClockedServer
-from .outbox import Audio
+from .channel import Audio, Front
 from .protocol import FORMATS, VERSION, ProtocolError, decode_pcm, encode_pcm, parse_hello, parse_json
 from .rate import Rate
 
@@ -39,7 +38,7 @@ LIVE_SPEED = 2.0  # seconds of a live stream's audio a second, beyond what was h
 class Service:
     """What the sessions of a server share."""
 
-    server: ClockedServer
+    server: Front
     facts: dict = field(default_factory=dict)  # what `welcome` says of engine and voice
     access: Access = field(default_factory=Access)
     token: str | None = None
@@ -163,7 +162,7 @@ class Session:
             **self._service.facts,
             "network_rate": server.sample_rate,
             "chunk_ms": 1e3 * server.period,
-            "algorithmic_ms": 1e3 * server.engine.longest_wait / server.sample_rate,
+            "algorithmic_ms": 1e3 * server.longest_wait / server.sample_rate,
             "resampling_ms": 1e3 * resampling_s,
             "places": server.places,
             "streams": server.streams,

@@ -105,7 +105,7 @@ class ChunkEngine(ABC):
 
     @abstractmethod
     def _collect(self):
-        """The audio [S, chunk_len] of the oldest chunk that was submitted and not collected."""
+        """The audio [S, chunk_len], or of fewer frames where no stream has more, of the oldest chunk not collected."""
 
     @abstractmethod
     def _abandon(self):

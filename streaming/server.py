@@ -6,16 +6,12 @@
 
 import threading
 
+import numpy as np
 import torch
-from torch.nn import functional as F
-
-from reference.errors import LLVCError
 
 from .engine import Closeable, checked_samples
-
-
-class ServerFull(LLVCError):
-    """No free place for another stream."""
+from .rings import Rings, ServerFull
+from .rounds import Rounds
 
 
 class StreamServer(Closeable):
@@ -38,8 +34,11 @@ class StreamServer(Closeable):
     def __init__(self, engine):
         self.engine = engine
         self.chunk_len = engine.chunk_len
+        # A stream has less than two chunks and a lookahead waiting when a push is over, and has read all the others.
+        rings = Rings(engine.batch_size, engine.chunk_len, engine.lookahead_len, 4, engine.depth + 5)
+        self._rings, self._rounds = rings, Rounds(engine, rings)
         self._streams = [None] * engine.batch_size
-        self._idle = set()  # the running streams that have no chunk waiting: what the others wait for
+        self._broken = np.zeros(engine.batch_size, bool)
         self._lock = threading.RLock()
 
     def open(self):
@@ -63,18 +62,16 @@ class StreamServer(Closeable):
         """Converts the next chunk of every stream that has one waiting; returns how many had."""
         with self._lock:
             self._check_open()
-            streams = [stream for stream in self.streams if stream._waiting]
-            if streams:
-                tag, samples, frames = zip(*(stream._take_chunk() for stream in streams), strict=True)
-                places = [stream._place for stream in streams]
-                self._run(self.engine.convert, tag, places, torch.stack(samples), torch.tensor(frames))
-            return len(streams)
+            places = np.flatnonzero(self._has_chunk())
+            if len(places):
+                self._run(self._rounds.convert, places)
+            return len(places)
 
     def drain(self):
         """Waits for chunks under way; their audio is then ready."""
         with self._lock:
             self._check_open()
-            self._run(self.engine.drain)
+            self._run(self._rounds.drain)
 
     def close(self):
         """Closes all streams and the engine; every later call but close raises RuntimeError."""
@@ -85,41 +82,35 @@ class StreamServer(Closeable):
                 self._closed = True
                 self.engine.close()
 
-    def _step_when_due(self, stream):
-        while stream._waiting and (stream._has(2) or not self._idle):
-            self.step()
+    def _has_chunk(self):
+        """Which places have a chunk waiting to be converted."""
+        self._rounds.look()
+        return self._rounds.is_ready & (self._rounds.waiting > 0) & ~self._broken
 
-    def _note(self, stream):
-        """Keeps account of whether the others wait for this stream."""
-        if stream._closed or stream.broken or stream._ending or stream._waiting:
-            self._idle.discard(stream)
-        else:
-            self._idle.add(stream)
+    def _is_due(self, place):
+        """Whether this stream has a chunk and waits for nobody: it has two, or no other that runs has none."""
+        has_chunk = self._has_chunk()
+        idle = self._rings.is_open & (self._rings.end < self._rings.begin) & ~self._broken & ~has_chunk
+        has_two = self._rounds.waiting[place] >= self.chunk_len + self._rings.window
+        return has_chunk[place] and (has_two or not idle.any())
 
     def _run(self, call, *arguments):
-        """Calls the engine and gives the audio that it returns to its streams."""
+        """Calls the engine; what it left behind where it fails is unknown: all streams must be told, and start anew."""
         try:
-            finished = call(*arguments)
+            call(*arguments)
         except BaseException:
-            # What the failed chunk left behind is unknown: all streams must start anew, and be told so.
-            for stream in self.streams:
-                stream._broken = True
-                self._note(stream)
-            self.engine.restart(self.engine.all_streams)
+            self._broken |= self._rings.is_open
             raise
-        for tag, audio in finished:
-            for (stream, run, length), samples in zip(tag, audio, strict=True):
-                if run is stream._run:  # not reset or closed meanwhile
-                    stream._ready.append(samples[:length].clone())
 
 
 class ServedStream(Closeable):
     """One stream of a StreamServer. Output sample i belongs to input sample i."""
 
     def __init__(self, server, place):
-        self._server = server
+        self._server, self._rings = server, server._rings
         self._place = place
-        self.reset()
+        self._rings.open(place)
+        self._server._broken[place] = False
 
     def push(self, samples):
         """Takes samples [any length] in -1 .. 1; returns the audio [k] that is ready, k may be 0.
@@ -127,16 +118,20 @@ class ServedStream(Closeable):
         ValueError, and nothing taken, for another shape or samples that are not finite. RuntimeError after a chunk
         of the server failed, until the stream is reset.
         """
-        samples = checked_samples(samples, (None,))
+        samples = checked_samples(samples, (None,)).numpy()
         with self._server._lock:
             self._check_usable()
-            if self._ending:
+            if self._is_ending:
                 raise RuntimeError("the stream is finished; flush() or reset() starts it anew")
-            self._pending = torch.cat((self._pending, samples))
-            self._server._note(self)
-            self._server._step_when_due(self)
-            self._pending = self._pending.clone()  # a view would keep all that was pushed alive
-            return self._take_ready()
+            ready = [self._take_ready()]
+            while len(samples):
+                room = self._rings.capacity - self._rings.waiting(self._place)
+                self._rings.write(self._place, samples[:room])
+                samples = samples[room:]
+                while self._server._is_due(self._place):
+                    self._server.step()
+                    ready.append(self._take_ready())
+            return torch.cat(ready)
 
     def read(self):
         """The audio [k] that became ready since, k may be 0."""
@@ -148,17 +143,18 @@ class ServedStream(Closeable):
         """Says that no more samples come: the coming steps convert what is left, down to an incomplete chunk."""
         with self._server._lock:
             self._check_usable()
-            self._ending = True
-            self._server._note(self)
+            self._rings.finish(self._place)
 
     def flush(self):
         """Ends the stream: returns the audio still owed, in total as much as went in. The next push starts anew."""
         with self._server._lock:
             self.finish()
-            while self._waiting:
+            ready = []
+            while self._server._has_chunk()[self._place]:
                 self._server.step()
+                ready.append(self._take_ready())
             self._server.drain()
-            audio = self._take_ready()
+            audio = torch.cat([*ready, self._take_ready()])
             self.reset()
             return audio
 
@@ -166,51 +162,31 @@ class ServedStream(Closeable):
         """Starts anew with the next sample pushed; what is still owed is dropped."""
         with self._server._lock:
             self._check_open()
-            self._run = object()  # what a chunk under way is compared with when it is done
-            self._pending = torch.zeros(0)
-            self._ready = []
-            self._ending = self._broken = False
-            self._server.engine.restart([self._place])
-            self._server._note(self)  # last: where the restart fails, nobody waits for this stream
+            self._rings.start(self._place)
+            self._server._broken[self._place] = False
 
     def close(self):
         """Leaves the server; what is still owed is dropped. Every later call but close raises RuntimeError."""
         with self._server._lock:
             if not self._closed:
                 self._closed = True
-                self._run = self._pending = self._ready = None
+                self._rings.close(self._place)
                 self._server._streams[self._place] = None
-                self._server._note(self)
 
     @property
     def broken(self):
         """Whether a chunk of the server failed, so that nothing but reset() and close() can be done."""
-        return self._broken
+        return bool(self._server._broken[self._place]) and not self._closed
+
+    @property
+    def _is_ending(self):
+        return self._rings.is_ending(self._place)
 
     def _check_usable(self):
         self._check_open()
-        if self._broken:
+        if self.broken:
             raise RuntimeError("a chunk of the server failed and its audio is lost; reset() starts the stream anew")
 
-    def _has(self, chunks):
-        engine = self._server.engine
-        return len(self._pending) >= chunks * engine.chunk_len + engine.lookahead_len
-
-    @property
-    def _waiting(self):
-        """Whether a chunk waits to be converted."""
-        return not self._broken and (self._has(1) or (self._ending and len(self._pending) > 0))
-
-    def _take_chunk(self):
-        """Takes the next chunk: (what the server needs to hand it back, its samples, how many frames it has)."""
-        engine = self._server.engine
-        length = min(engine.chunk_len, len(self._pending))
-        window = engine.chunk_len + engine.lookahead_len
-        samples = F.pad(self._pending, (0, window - len(self._pending)))  # or cut to it
-        self._pending = self._pending[length:]
-        self._server._note(self)
-        return (self, self._run, length), samples, -(-length // engine.frame_len)
-
     def _take_ready(self):
-        ready, self._ready = self._ready, []
-        return torch.cat(ready) if ready else torch.zeros(0)
+        chunks = self._rings.read(self._place)
+        return torch.from_numpy(np.concatenate([np.zeros(0, np.float32), *(chunk.samples for chunk in chunks)]))

@@ -44,7 +44,7 @@ SPEECH = np.random.default_rng(0).uniform(-0.5, 0.5, 8000).astype(np.float32)
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch):
     """A busy machine is no overload here: audio that waits longer than usual is not dropped."""
-    monkeypatch.setattr("live.clocked.MAX_WAIT_S", 30)
+    monkeypatch.setattr("live.channel.MAX_WAIT_S", 30)
 
 
 def get(url, **headers):
@@ -221,7 +221,9 @@ class Watched:
 
     def _watch(self):
         while not self._ended.wait(0.002):
-            self.unsent = max([self.unsent, *(channel.unsent for channel in list(self._server.server._channels))])
+            self.unsent = max(
+                [self.unsent, *(channel.unsent for channel in list(self._server.server._channels.values()))]
+            )
             for protocol in list(self._server._web.server_state.connections):
                 if isinstance(protocol, connections.WebSocketProtocol) and protocol.transport:
                     self.queued = max(self.queued, protocol.queue.qsize())

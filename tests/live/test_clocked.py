@@ -5,14 +5,15 @@
 """The clocked engine on a fake clock: who is converted when, what is dropped, and that nothing grows."""
 
 import gc
+import sys
 import threading
 
 import numpy as np
 import pytest
 from support.fake_engine import GAIN, SAMPLE_RATE, FakeEngine
 
+from live.channel import Audio
 from live.clocked import MAX_FAILURES, ClockedServer
-from live.outbox import Audio
 from streaming.server import ServerFull
 
 CHUNK = 208
@@ -332,6 +333,29 @@ def test_no_stream_hears_another():
             sim.run(PERIOD)
         for channel, samples in zip(channels, given, strict=True):
             assert (heard(channel)[0] == GAIN * samples[0]).all()
+
+
+def test_the_work_of_a_chunk_is_arrays_however_many_streams_there_are():
+    """The engine's thread calls as much Python for 200 streams as for two, and the engine once."""
+
+    def calls(places):
+        with Simulation(places) as sim:
+            channels = [sim.server.open() for _ in range(places)]
+            for channel in channels:
+                channel.push(noise(CHUNK + 16))
+            sim.server.advance()
+            for channel in channels:
+                channel.push(noise(CHUNK))
+            sim.now += 2 * PERIOD
+            events, sim.server.hand_over = [], lambda tell: None
+            sys.setprofile(lambda frame, event, argument: events.append(event))
+            sim.server.advance()
+            sys.setprofile(None)
+            assert sim.engine.calls == [places, places]
+            assert all(len(heard(channel)[0]) == 2 * CHUNK for channel in channels)
+        return len(events)
+
+    assert calls(200) == calls(2)
 
 
 @pytest.mark.slow

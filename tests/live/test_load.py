@@ -27,7 +27,7 @@ SPEECH = np.random.default_rng(0).uniform(-0.5, 0.5, 20000).astype(np.float32)
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch):
     """A busy machine is no overload here: audio that waits longer than usual is not dropped."""
-    monkeypatch.setattr("live.clocked.MAX_WAIT_S", 60)
+    monkeypatch.setattr("live.channel.MAX_WAIT_S", 60)
 
 
 def beside_steady_streams(storm, seconds):

@@ -41,7 +41,7 @@ def engine(places=3):
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch):
     """A busy machine is no overload here: audio that waits longer than usual is not dropped."""
-    monkeypatch.setattr("live.clocked.MAX_WAIT_S", 30)
+    monkeypatch.setattr("live.channel.MAX_WAIT_S", 30)
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +273,7 @@ def test_a_slow_reader_is_bounded_then_cut_off_and_nobody_else_notices(monkeypat
                 try:
                     while running.server.streams > 1 or speaker.is_alive():
                         client.send(np.zeros(1600, np.float32).tobytes())
-                        longest = max([longest, *(c.output_length for c in running.server._channels)])
+                        longest = max([longest, *(c.output_length for c in list(running.server._channels.values()))])
                         time.sleep(0.005)
                 except ConnectionClosed:
                     pass

@@ -222,14 +222,13 @@ def test_a_chunk_that_fails_while_the_server_waits_for_it(engine):
 
 
 def test_nothing_is_kept_alive_by_what_is_left_of_it(engine):
-    """Samples that wait and audio that was not fetched: copies, not views of a long push or of the whole batch."""
+    """Audio is a copy, not a view of a long push or of the whole batch."""
     with serve(engine, 2) as server:
         a, b = server.open(), server.open()
-        a.push(SPEECH[: 208 * 20 + 16])
-        assert a._pending.untyped_storage().nbytes() == 4 * (208 + 16)
-        b.push(SPEECH[: 208 + 16])
-        (ready,) = b._ready or a._ready
-        assert ready.untyped_storage().nbytes() == 4 * 208
+        before = a.push(SPEECH[: 208 * 20 + 16])
+        assert before.untyped_storage().nbytes() == 4 * len(before) == 4 * 208 * 19
+        ready = (b.push(SPEECH[: 208 + 16]), a.read())
+        assert [audio.untyped_storage().nbytes() for audio in ready] == [4 * 208, 4 * 208]
 
 
 class CopiedBytes(TorchDispatchMode):

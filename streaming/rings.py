@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: © 2026 The LLVC on Tenstorrent authors
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""The samples of many streams, as arrays, between those who give and take them and the engine's side (rounds.py).
+
+Every stream has a place, with a ring of samples that wait and a ring of chunks that came out. Positions count a
+place's samples, and only grow; a run, from one start of the stream to the next, begins at a multiple of the chunk, so
+that every chunk and the lookahead behind it lie in one piece.
+
+Every counter has one writer, a place's giver or the engine's side, and moves behind what it counts. So two threads
+need no lock, nor two processes where the arrays lie in shared memory (on processors that keep the order of stores).
+Neither side waits for the other: who writes overwrites the oldest, and who reads finds out by the counters.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from reference.errors import LLVCError
+
+CHUNK = np.dtype(
+    [("position", "i8"), ("length", "i8"), ("late", "i8"), ("failed", "i8"), ("is_last", "i8")]
+    + [("arrived", "f8"), ("started", "f8"), ("done", "f8")]
+)
+
+
+class ServerFull(LLVCError):
+    """No free place for another stream."""
+
+
+class Chunk(NamedTuple):
+    """What came out of a stream at a time."""
+
+    number: int  # of the place's chunks
+    samples: np.ndarray  # [k]
+    position: int  # of the first sample
+    late: int  # samples of the place that were dropped so far because they were late,
+    failed: int  # or because the engine failed
+    is_last: int  # of its run
+    arrived: float  # when its last input sample came, its turn began, and it was done
+    started: float
+    done: float
+
+
+class Rings:
+    """Rings of `places` streams: for input of chunks_in chunks, for output of chunks_out.
+
+    `allocate(shape, dtype)` gives arrays of zeros. The methods are the giver's, who alone calls them for its place.
+    """
+
+    def __init__(self, places, chunk_len, lookahead_len, chunks_in, chunks_out, allocate=np.zeros):
+        self.places, self.chunk_len, self.lookahead_len = places, chunk_len, lookahead_len
+        self.window = chunk_len + lookahead_len  # samples that converting a chunk takes
+        self.chunks_in, self.chunks_out = chunks_in, chunks_out
+        self.capacity = chunks_in * chunk_len  # samples that may wait
+        # The lookahead behind the ring is its beginning again.
+        self._input = allocate((places, self.capacity + lookahead_len), np.float32)
+        chunk, row = chunk_len * self._input.itemsize, self._input.strides[0]
+        shape, strides = (places, chunks_in, self.window), (row, chunk, self._input.itemsize)
+        self.windows = np.lib.stride_tricks.as_strided(self._input, shape, strides, writeable=False)
+        self.arrived = allocate((places, chunks_in), np.float64)  # when a chunk and its lookahead were complete
+        self.output = allocate((places, chunks_out, chunk_len), np.float32)
+        self.chunks = allocate((places, chunks_out), CHUNK)
+        # The giver's counters.
+        self.begin, self.written, self.end, self.read_ = (allocate((places,), np.int64) for _ in range(4))
+        self.is_open = allocate((places,), np.bool_)
+        # The engine's side's.
+        self.taken, self.done, self.late, self.failed = (allocate((places,), np.int64) for _ in range(4))
+
+    def open(self, place):
+        """Takes a place."""
+        self.start(place)
+        self.is_open[place] = True
+
+    def close(self, place):
+        """Gives it back."""
+        self.is_open[place] = False
+
+    def start(self, place):
+        """A new run; what is under way is dropped. Returns its first position."""
+        self.read_[place] = self.done[place]
+        begin = (int(self.written[place]) // self.chunk_len + 1) * self.chunk_len
+        self.written[place] = begin
+        self.begin[place] = begin
+        return begin
+
+    def write(self, place, samples, now=0.0):
+        """Puts samples [k] that came now, no more than the ring has room for, behind those that are there."""
+        ring, count = self._input[place], len(samples)
+        start = int(self.written[place])
+        at = start % self.capacity
+        head = min(count, self.capacity - at)
+        ring[at : at + head] = samples[:head]
+        ring[: count - head] = samples[head:]
+        if at < self.lookahead_len or head < count:
+            ring[self.capacity :] = ring[: self.lookahead_len]
+        for chunk in range(*((stop - self.lookahead_len) // self.chunk_len for stop in (start, start + count))):
+            self.arrived[place, chunk % self.chunks_in] = now
+        self.written[place] = start + count
+
+    def finish(self, place, now=0.0):
+        """The run ends behind what was written: what is left is converted, down to an incomplete chunk."""
+        written = int(self.written[place])
+        for chunk in range((written - self.lookahead_len) // self.chunk_len, written // self.chunk_len + 1):
+            self.arrived[place, chunk % self.chunks_in] = now
+        self.end[place] = written
+
+    def is_ending(self, place):
+        """Whether finish() was called since the run began."""
+        return self.end[place] >= self.begin[place]
+
+    def waiting(self, place):
+        """Samples [k] that wait, also those that were overwritten meanwhile."""
+        return int(self.written[place] - max(self.taken[place], self.begin[place]))
+
+    def unread(self, place):
+        """Chunks that came out and were not read, also those that were overwritten meanwhile."""
+        return int(self.done[place] - self.read_[place])
+
+    def read(self, place, most=None):
+        """The Chunks of the run that came out since the last call, only the newest where these are more than `most`."""
+        most = self.chunks_out - 1 if most is None else most
+        begin, done, chunks = int(self.begin[place]), int(self.done[place]), []
+        for number in range(max(int(self.read_[place]), done - most), done):
+            slot = number % self.chunks_out
+            position, length, *rest = self.chunks[place, slot].item()
+            samples = self.output[place, slot, :length].copy()
+            if position >= begin and self.done[place] - number < self.chunks_out:  # and not overwritten meanwhile
+                chunks.append(Chunk(number, samples, position, *rest))
+        self.read_[place] = done
+        return chunks
