@@ -23,7 +23,7 @@ SAMPLES = 208 * 3 + 70
 @on_device
 def test_streams_over_websockets_are_what_the_reference_gives(device, monkeypatch, measure, TtLLVC):
     # A mock or simulated device is no real-time device: what comes late is not dropped here.
-    monkeypatch.setattr("live.clocked.MAX_WAIT_S", 600)
+    monkeypatch.setattr("live.channel.MAX_WAIT_S", 600)
     monkeypatch.setattr("live.session.SILENT_S", 600)
     model = golden("llvc").model
     audio = speech("llvc", 1, SAMPLES)[0].numpy()
