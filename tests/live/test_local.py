@@ -603,7 +603,7 @@ def speak(sound, options, folder, seconds=3):
 @virtual_devices
 @pytest.mark.parametrize("remote", [False, True])
 def test_from_a_virtual_microphone_to_a_virtual_loudspeaker(sound, small, tmp_path, monkeypatch, remote):
-    monkeypatch.setattr("live.clocked.MAX_WAIT_S", 30)
+    monkeypatch.setattr("live.channel.MAX_WAIT_S", 30)
     heard_file = tmp_path / "heard.wav"
     listener = [
         "parec",

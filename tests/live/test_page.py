@@ -43,7 +43,7 @@ SPEAKING = re.compile("the other voice follows|overloaded|too slow")
 def _patience():
     """A busy machine is no overload here: audio that waits longer than usual is not dropped."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("live.clocked.MAX_WAIT_S", 30)
+        patch.setattr("live.channel.MAX_WAIT_S", 30)
         yield
 
 
