@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 HEADERS = {
     # Everything comes from this server; what a visitor records or drops on the page stays in the browser as blobs.
+    # The page itself says so too, for a static server; workers go by the header.
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: wss:; "
     "media-src 'self' blob:; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     # Isolated, so that the audio threads and the engine may share memory.

@@ -4,11 +4,12 @@
 
 // Which engine changes the voice: the server or this browser; and, of this browser, which voice and how long chunks.
 
-import { Browser, ENOUGH } from "./engines.js";
+import { Browser } from "./engines.js";
 import { Unwanted } from "./wanted.js";
 
 const $ = (id) => document.getElementById(id);
 const CHUNK_MS = 13;
+const TOO_SLOW = 0.95; // of a chunk's time: nothing is left for what else the machine does
 const NOT_INSTALLED = "this browser (not installed; on the server's machine: make page)";
 
 // Whether a file is a voice rather than a recording: by its name, or as ONNX files begin and no sound does.
@@ -92,7 +93,7 @@ export class Choice {
     $("factor").replaceChildren(
       ...[...shares.keys()].map((key) => new Option(`${CHUNK_MS * key} ms: ${share(key)}`, key, false, key === factor)),
     );
-    const isSlow = shares.get(factor) > ENOUGH;
+    const isSlow = shares.get(factor) > TOO_SLOW;
     const advice = isSlow ? " That is too slow for a voice: expect gaps. Longer chunks take less, or another machine." : "";
     this.say(`${name}. This machine: ${share(factor)} in chunks of ${CHUNK_MS * factor} ms.${advice}`, isSlow);
   }

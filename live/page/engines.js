@@ -41,9 +41,9 @@ export class Server {
   }
 }
 
-// Chunks of so many times 13 ms are tried, until the machine has this share of its time left.
+// Chunks of so many times 13 ms are tried. The shortest is taken whose conversion takes no more than this share of its time.
 const FACTORS = [1, 2, 4];
-export const ENOUGH = 0.7;
+const ENOUGH = 0.7;
 
 export class Browser {
   // `voice` is an address or a File (runtime.js).
@@ -65,8 +65,7 @@ export class Browser {
   async measure(signal) {
     const { name, shares } = await this.ask({ type: "measure", factors: FACTORS }, signal);
     Object.assign(this, { name, shares });
-    const factors = [...shares.keys()];
-    this.factor = factors.find((factor) => shares.get(factor) <= ENOUGH) ?? factors.at(-1);
+    this.factor = FACTORS.find((factor) => shares.get(factor) <= ENOUGH) ?? FACTORS.at(-1);
   }
 
   async convert(samples, rate, signal, onProgress) {

@@ -30,7 +30,9 @@ export async function openStep(model, factor) {
 
 async function loadRuntime() {
   try {
-    return await import(RUNTIME);
+    const ort = await import(RUNTIME);
+    ort.env.wasm.numThreads = 1;
+    return ort;
   } catch (error) {
     throw new Error(`ONNX Runtime does not load (${error.message}). Reload the page.`);
   }

@@ -29,7 +29,8 @@ export class Sound {
   constructor(onPacket, commands) {
     this.onPacket = onPacket;
     this.pending = new Pending(); // what the engine took and did not answer
-    this.next = null; // frame of the next packet
+    this.isOpen = false;
+    this.next = Infinity; // frame of the next packet
     this.recording = null;
     const all = {
       ...commands,
@@ -56,7 +57,8 @@ export class Sound {
   read() {
     for (let packet; (packet = this.capture.read()); ) {
       const { frame, tracks: [samples] } = packet;
-      if (this.next !== null && frame > this.next) postMessage({ type: "dropped", samples: frame - this.next, reason: "late" });
+      const missing = frame - this.next;
+      if (this.isOpen && missing > 0) postMessage({ type: "dropped", samples: missing, reason: "late" });
       this.next = frame + samples.length;
       this.onPacket({ samples, frame });
     }
@@ -64,6 +66,7 @@ export class Sound {
 
   // A stream begins: what is captured from now on.
   begin() {
+    this.isOpen = true;
     this.pending = new Pending();
     this.playback.write({ frame: null, tracks: [new Float32Array(0), new Float32Array(0)] });
   }

@@ -50,7 +50,7 @@ export function showDelay(total, body, voice, { welcome, statistics, playback, r
     ["Playback buffer's target", `${playback.target.toFixed(0)} ms`],
     ["Underruns", playback.underruns],
     ["Dropped by the engine: it was late", ms(droppedThere)],
-    ["Dropped here: the network was too slow", ms(droppedHere)],
+    ...(roundTrip === undefined ? [] : [["Dropped here: the network was too slow", ms(droppedHere)]]),
     ["Skipped to shorten the delay", `${playback.skipped.toFixed(0)} ms`],
   ]);
 }

@@ -5,6 +5,7 @@
 """The server over real sockets: what comes back, what is refused and how, and that nobody else notices."""
 
 import json
+import re
 import socket
 import threading
 import time
@@ -322,7 +323,8 @@ def test_who_only_sends_learns_why_the_server_closed_and_loses_no_audio():
 
 def test_the_page_and_the_metrics(running):
     with urllib.request.urlopen(running.page) as response:
-        assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+        policy = re.search(r'Content-Security-Policy"\s+content="(.*?)"', response.read().decode())[1]
+        assert response.headers["Content-Security-Policy"] == policy + "; frame-ancestors 'none'"
         assert response.headers["Content-Type"].startswith("text/html")
     with Connection(running.url) as connection:
         converse(connection)
