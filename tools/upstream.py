@@ -41,7 +41,7 @@ LARGEST = 500 * 1024  # bytes of a file, of tt-metal's check-large-files
 
 TOPS = {**dict.fromkeys(("reference", "streaming", "tt", "demo", "ttnn_llvc"), ""), "support": "tests."}
 # Not in tt-metal's environment, or not in the part that goes.
-MISSING = {"audio", "live", "corpus", "evaluation", "tools", "hypothesis"}
+MISSING = {"audio", "live", "corpus", "evaluation", "training", "tools", "hypothesis"}
 
 
 def imported(source):

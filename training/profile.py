@@ -7,6 +7,7 @@
 import time
 from collections import defaultdict
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -15,26 +16,36 @@ WARM, STEPS, TRACED = 5, 10, 2
 
 
 def profile_steps(training):
-    """Lines: milliseconds of a step by its stages, of the network's blocks alone, and the operators that take most."""
+    """Lines: milliseconds of a step by its stages, without and with discriminators where the run has them; of the
+    network's blocks alone; and the operators that take most.
+    """
     training.read_pairs()
-    clock = _Clock(training.device)
-    first = clock.measure(training.train_step)
-    for _ in range(WARM):
-        training.train_step()
-    whole = sum(clock.measure(training.train_step) for _ in range(STEPS)) / STEPS
-    training.stage = clock.stage
-    for _ in range(STEPS):
-        training.train_step()
-    lines = [f"first step {first:.0f} ms, then {whole:.1f} ms"]
-    lines += [f"  {name:15} {ms / STEPS:9.1f} ms" for name, ms in clock.stages.items()]
+    lines, options = [], training.options
+    for share in (0.0, 1.0) if options.adversarial else (0.0,):
+        training.options = replace(options, adversarial=share)
+        lines += _stages(training, _Clock(training.device))
     lines += ["the network's blocks alone, forward and backward"]
-    lines += [f"  {name:15} {ms:9.1f} ms" for name, ms in _blocks(training, clock)]
+    lines += [f"  {name:16} {ms:9.1f} ms" for name, ms in _blocks(training, _Clock(training.device))]
     kind = "cuda" if training.device.type == "cuda" else "cpu"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if kind == "cuda" else [])]
     with profile(activities=activities) as trace:
         for _ in range(TRACED):
             training.train_step()
     return [*lines, trace.key_averages().table(sort_by=f"self_{kind}_time_total", row_limit=25)]
+
+
+def _stages(training, clock):
+    first = clock.measure(training.train_step)
+    for _ in range(WARM):
+        training.train_step()
+    whole = sum(clock.measure(training.train_step) for _ in range(STEPS)) / STEPS
+    before, training.stage = training.stage, clock.stage
+    for _ in range(STEPS):
+        training.train_step()
+    training.stage = before
+    what = "with discriminators" if "discriminators" in clock.stages else "without discriminators"
+    yield f"first step {first:.0f} ms, then {whole:.1f} ms, {what}; one stage after another:"
+    yield from (f"  {name:16} {ms / STEPS:9.1f} ms" for name, ms in clock.stages.items())
 
 
 class _Clock:

@@ -187,7 +187,7 @@ class Training:
             spectral = losses(y, target)
             loss = spectral[0] + spectral[1] + options.complex_weight * spectral[2]
         heard = torch.zeros(3, device=self.device)
-        if self.progress >= 1 - options.adversarial:
+        if options.adversarial and self.progress >= 1 - options.adversarial:
             if not self.judged:
                 self.best = float("inf")
             with self.stage("discriminators"):

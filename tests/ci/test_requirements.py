@@ -127,6 +127,15 @@ def test_what_is_missing_is_told_with_its_group(tmp_path, missing, purpose, run,
     assert all(Path(file) == ROOT / "pyproject.toml" and group in read_groups() for _, file, group in asked)
 
 
+@pytest.mark.slow
+def test_training_on_pairs_needs_little(tmp_path):
+    """A machine that is lent for training has PyTorch and soundfile, not what reads recordings or makes pairs."""
+    code = 'runpy.run_module("training", run_name="__main__")'
+    missing = ["pyworld", "av", "loguru", "onnx", "onnxruntime", "tqdm", "scipy", "ttnn"]
+    process = run_without(missing, code, "training", "train", "--data", str(tmp_path), "--run", str(tmp_path / "run"))
+    assert process.returncode == 1 and "source: no such folder" in process.stderr.splitlines()[-1]
+
+
 # In place of .venv/bin/python: fits, has no torch, asks for addresses and for pip's settings, writes down what pip is
 # to install, and fails with an option that FAILS names.
 PYTHON = f"""#!/bin/sh

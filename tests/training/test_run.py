@@ -270,8 +270,9 @@ def test_profile(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("training.profile.STEPS", 1)
     monkeypatch.setattr("training.profile.WARM", 1)
     monkeypatch.setattr("training.profile.TRACED", 1)
-    assert command(folder, tmp_path / "run", "--profile", "--adversarial", "1", "--valid", "low") == 0
+    assert command(folder, tmp_path / "run", "--profile", "--adversarial", "0.5", "--valid", "low") == 0
     said = capsys.readouterr().out
     stages = ("batch", "network", "losses", "discriminators", "backward", "optimizer", "mask_gen.encoder", "out_conv")
     assert all(f"  {name} " in said for name in stages) and "aten::" in said
+    assert "ms, without discriminators" in said and "ms, with discriminators" in said
     assert not (tmp_path / "run" / "last.pt").exists()
