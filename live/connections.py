@@ -13,13 +13,18 @@ import asyncio
 import ipaddress
 import socket
 import sys
+import time
 from contextlib import suppress
+from functools import lru_cache
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame, Opcode, apply_mask
+from websockets.protocol import State
 
 from reference.errors import LLVCError
 
+from .protocol import MAX_FRAME
 from .rate import Rate
 
 MAX_WAITING = 512  # connections that are no streams; where the system allows fewer open files, not below MIN_WAITING
@@ -150,14 +155,30 @@ class HTTPProtocol(H11Protocol):
         self.app_state["visit"].leave()
         super().connection_lost(exc)
 
+    def handle_websocket_upgrade(self, event):
+        super().handle_websocket_upgrade(event)
+        self.transport.set_protocol(Buffered(self.transport.get_protocol()))
+
     def on_response_complete(self):
         if not self.transport.is_closing():
             self.app_state["visit"].wait()
         super().on_response_complete()
 
 
-class WebSocketProtocol(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
+class Buffered(asyncio.BufferedProtocol):
+    """A WebSocketProtocol as what reads into a buffer of its own: uvloop takes no asyncio.Protocol for that."""
+
+    def __init__(self, protocol):
+        names = ("get_buffer", "buffer_updated", "eof_received", "pause_writing", "resume_writing", "connection_lost")
+        for name in names:
+            setattr(self, name, getattr(protocol, name))
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's, for a visit, in bounds; the application finds it as state["connection"].
+
+    Until the hello was found right the application receives messages as ASGI has it. Those of a stream go to it
+    without a task in between, and what most of them are, a binary one in one frame, does not pass through the parser.
 
     At a close it goes on reading until the client has gone: a connection that is closed with input unread is reset,
     and what was said last may be lost with it.
@@ -168,29 +189,65 @@ class WebSocketProtocol(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         self._visit = self.app_state["visit"]
         self.app_state = {**self.app_state, "connection": self}
         self._buffer = memoryview(bytearray(READ_SIZE))
-        self._frames = Rate(FRAMES_PER_S, FRAME_BURST, self.loop.time)
+        self._unread, self._needed = bytearray(), 0  # the beginning of a frame, and how long it will be at least
+        self._frames = Rate(FRAMES_PER_S, FRAME_BURST)
         self._unproven = 0  # bytes read before the hello was found right; None behind that
-        self._is_held = False  # from reading
+        self._until, self._timer = 0.0, None  # no message is taken before
         self._pong = b""  # is owed to a client that does not read
         self._is_ending = False
+        self._stream = None
 
     # What the application calls.
 
-    def begin_stream(self, send_buffer):
+    def begin_stream(self, stream, send_buffer):
         """The hello was right, and there is a place. What waits to be sent is kept to so many bytes and as many more
-        in the system."""
+        in the system.
+
+        `stream` has take(message), which returns for how many seconds it wants no other, flush(), for which there is
+        room again, and lost(code).
+        """
         self._visit.leave()
         self._unproven = None
-        self._release()
+        self._stream = stream
+        if self.disconnected:
+            self._lose(1006)
+            return
         self.transport.set_write_buffer_limits(high=send_buffer)
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        self.go_on()
 
     def end_stream(self):
         """It waits again, to go. A last message and the close may follow, for which no buffer must be read first."""
+        self._stream = None
         if not self.disconnected:
             self._visit.wait()
+            self.go_on()
         self._is_ending = True
         self.writable.set()
+
+    def go_on(self):
+        """Takes messages again."""
+        self._stop_timer()
+        while self._stream and not self._until and not self.queue.empty():
+            event = self.queue.get_nowait()
+            if event["type"] == "websocket.receive":
+                self._give(event["bytes"] if "bytes" in event else event["text"])
+            else:
+                self._lose(event["code"])
+        if self._stream:
+            self.read_paused = False
+        self._read_on()
+
+    def write(self, data):
+        """Sends a stream's message, str or bytes, at once, unless the connection is closed; the stream sees to it that
+        it is `writable`."""
+        if self.conn.state is not State.OPEN:
+            return
+        if isinstance(data, bytes):
+            self.transport.write(binary_head(len(data)) + data)
+        else:
+            self.conn.send_text(data.encode())
+            self.transport.write(b"".join(self.conn.data_to_send()))
 
     # Reading.
 
@@ -198,29 +255,70 @@ class WebSocketProtocol(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, count):
-        self.data_received(bytes(self._buffer[:count]))
-
-    def data_received(self, data):
         if self._unproven is not None:
-            self._unproven += len(data)
-            if self._unproven > MAX_UNPROVEN:
-                self._hold()
-        super().data_received(data)
+            self._unproven += count
+        data, start, frames = self._with_unread(self._buffer[:count]), 0, 0
+        while data and self.conn.parser_exc is None:
+            head, end = frame_bounds(data, start)
+            if end - head <= MAX_FRAME and end > len(data):
+                self._unread, self._needed = bytearray(data[start:]), end - start
+                break
+            frames += 1
+            is_plain = data[start] == FIN | Opcode.BINARY and data[start + 1] & MASKED
+            if is_plain and end - head <= MAX_FRAME and self._stream and self.conn.current_size is None:
+                self._receive(apply_mask(data[head:end], bytes(data[head - 4 : head])))
+            else:
+                self.data_received(bytes(data[start:end]))
+            start = end
+        self._wait(self._frames.take(frames))
+        if self._is_held:
+            self.transport.pause_reading()
 
-    def handle_events(self):
-        seconds = self._frames.take(len(self.conn.events))
-        super().handle_events()
-        if seconds:
-            self._hold()
-            self.loop.call_later(seconds, self._release)
+    def _with_unread(self, data):
+        """What was read, behind the beginning of its first frame; nothing while that is not complete."""
+        if not self._unread:
+            return data
+        self._unread += data
+        if len(self._unread) < self._needed:
+            return b""
+        data, self._unread = memoryview(self._unread), bytearray()
+        return data
 
-    def _hold(self):
-        self._is_held = True
-        self.transport.pause_reading()
+    def send_receive_event_to_app(self):
+        super().send_receive_event_to_app()
+        if self._stream and not self._until:
+            self.go_on()
 
-    def _release(self):
-        self._is_held = self._unproven is not None and self._unproven > MAX_UNPROVEN
-        if not self._is_held and not self.read_paused:
+    def _receive(self, message):
+        if self._until:
+            self.queue.put_nowait({"type": "websocket.receive", "bytes": message})
+        else:
+            self._give(message)
+
+    def _give(self, message):
+        self._wait(self._stream.take(message))
+
+    def _wait(self, seconds):
+        """Takes no message for so long: of several such times the longest counts."""
+        if seconds and (until := time.monotonic() + seconds) > self._until:
+            self._stop_timer()
+            self._until = until
+            if seconds < float("inf"):
+                self._timer = self.loop.call_later(seconds, self.go_on)
+            self.transport.pause_reading()
+
+    def _stop_timer(self):
+        if self._timer:
+            self._timer.cancel()
+        self._until, self._timer = 0.0, None
+
+    @property
+    def _is_held(self):
+        """From reading."""
+        return self._until > 0 or (self._unproven is not None and self._unproven > MAX_UNPROVEN)
+
+    def _read_on(self):
+        if not (self._is_held or self.read_paused or self.transport.is_closing()):
             self.transport.resume_reading()
 
     async def receive(self):
@@ -240,6 +338,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
             self.transport.write(self._pong)
             self._pong = b""
         super().resume_writing()
+        if self._stream:
+            self._stream.flush()
 
     def handle_ping(self):
         pongs = self.conn.data_to_send()
@@ -254,7 +354,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
 
     def connection_lost(self, exc):
         self._visit.leave()
+        self._stop_timer()
         super().connection_lost(exc)
+        self._lose(1006)
+
+    def handle_close(self, event):
+        super().handle_close(event)
+        self._lose(1005)
 
     def shutdown(self):
         if not self.handshake_complete or self.close_sent or self.transport.is_closing():
@@ -281,3 +387,32 @@ class WebSocketProtocol(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         self.close_timer = self.loop.call_later(LINGER_S, self.transport.abort)
         self.read_paused = False
         self.transport.resume_reading()
+        self._lose(code)
+
+    def _lose(self, code):
+        stream, self._stream = self._stream, None
+        if stream:
+            stream.lost(code)
+
+
+FIN, MASKED = 0x80, 0x80
+
+
+def frame_bounds(data, start):
+    """Where the payload of the frame that begins at `start` begins and ends, as far as its head is there to say."""
+    left = len(data) - start
+    if left < 2:
+        return start + 2, start + 2
+    length = data[start + 1] & 0x7F
+    extended = {126: 2, 127: 8}.get(length, 0)
+    if extended:
+        length = int.from_bytes(data[start + 2 : start + 2 + extended], "big") if left >= 2 + extended else 0
+    head = start + 2 + extended + (4 if data[start + 1] & MASKED else 0)
+    return head, head + length
+
+
+@lru_cache(maxsize=64)
+def binary_head(length):
+    """What goes before a binary message of so many bytes."""
+    frame = Frame(Opcode.BINARY, bytes(length)).serialize(mask=False)
+    return frame[: len(frame) - length]

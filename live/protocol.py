@@ -17,6 +17,7 @@ VERSION = 1
 MIN_RATE, MAX_RATE = 8000, 192000  # Hz
 FORMATS = {"f32": np.dtype("<f4"), "s16": np.dtype("<i2")}
 HELLO_MODES = ("live", "file")
+MIN_PACKET_MS, MAX_PACKET_MS = 13, 60
 FULL_SCALE_S16 = 32768
 MAX_MESSAGE_S = 1.0  # audio in one message
 MAX_TEXT = 4096  # bytes
@@ -38,6 +39,7 @@ CLOSE_CODES = {
     "time_limit": 4010,
     "engine": 4011,
     "stuck": 4012,
+    "draining": 4013,
     "too_large": 1009,
 }
 
@@ -65,6 +67,7 @@ class Hello:
     rate: int  # Hz
     format: str
     mode: str
+    packet_ms: float = MIN_PACKET_MS  # of audio that a message to the client holds, in whole chunks
 
 
 def parse_json(text, code="bad_message"):
@@ -98,7 +101,10 @@ def parse_hello(text, token=None):
         value = message.get(name, next(iter(allowed)))
         if not isinstance(value, str) or value not in allowed:
             raise ProtocolError("bad_hello", f'"{name}" must be one of {", ".join(allowed)}')
-    return Hello(rate, message.get("format", "f32"), message.get("mode", "live"))
+    packet_ms = message.get("packet_ms", MIN_PACKET_MS)
+    if type(packet_ms) not in (int, float) or not MIN_PACKET_MS <= packet_ms <= MAX_PACKET_MS:
+        raise ProtocolError("bad_hello", f'"packet_ms" must be a number from {MIN_PACKET_MS} to {MAX_PACKET_MS}')
+    return Hello(rate, message.get("format", "f32"), message.get("mode", "live"), packet_ms)
 
 
 def _bytes(text):
@@ -115,11 +121,12 @@ def decode_pcm(data, hello):
     samples = np.frombuffer(data, dtype)
     if hello.format == "s16":
         return samples.astype(np.float32) / FULL_SCALE_S16
-    with np.errstate(invalid="ignore"):
-        is_audio = (np.abs(samples) <= MAX_SAMPLE).all()  # a NaN is not
-    if not is_audio:
-        raise ProtocolError("bad_samples", f"samples that are not finite, or beyond ±{MAX_SAMPLE:g}")
-    return samples.astype(np.float32)
+    if not np.dot(samples, samples) <= MAX_SAMPLE**2:  # or else none of them can be beyond the limit, nor a NaN
+        with np.errstate(invalid="ignore"):
+            is_audio = (np.abs(samples) <= MAX_SAMPLE).all()  # a NaN is not
+        if not is_audio:
+            raise ProtocolError("bad_samples", f"samples that are not finite, or beyond ±{MAX_SAMPLE:g}")
+    return samples.astype(np.float32, copy=False)
 
 
 def encode_pcm(samples, format):

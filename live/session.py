@@ -6,6 +6,7 @@
 
 import asyncio
 import json
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,8 @@ class Service:
     token: str | None = None
     max_minutes: float | None = None
     page: Path = PAGE
+    drain_s: float = 0.0  # that streams may go on when no new ones are taken any more
+    is_draining: bool = False
 
 
 async def serve(websocket, service):
@@ -99,10 +102,12 @@ async def close(websocket, error):
 
 
 class Session:
-    """One stream's way between its WebSocket and its channel of the engine. ProtocolError if there is no place."""
+    """One stream's way between its WebSocket and its channel of the engine, in the event loop's thread.
+
+    ProtocolError if there is no place.
+    """
 
     def __init__(self, websocket, service, hello):
-        self._websocket = websocket
         self._connection = websocket.scope["state"]["connection"]
         self._service = service
         self._server = service.server
@@ -110,48 +115,51 @@ class Session:
         self._hello = hello
         rate, network_rate = hello.rate, self._server.sample_rate
         self._down, self._up = Resampler(rate, network_rate), Resampler(network_rate, rate)
-        # Little audio may pile up in the system, where nothing could be dropped, when a client reads slowly.
-        bytes_per_s = rate * FORMATS[hello.format].itemsize
-        self._send_buffer = max(MIN_SEND_BUFFER, int(SEND_BUFFER_S * bytes_per_s))
+        self._chunks_a_message = max(1, int(hello.packet_ms / 1e3 / self._server.period + 1e-6))
+        self._loop = asyncio.get_running_loop()
+        self._over = self._loop.create_future()
         self._texts = Rate(TEXTS_PER_S, TEXT_BURST)
         self._seconds = Rate(LIVE_SPEED, SILENT_S)  # of a live stream's audio
-        self._changed = asyncio.Event()  # there is something to send
-        self._has_room = asyncio.Event()
-        self._statistics_due = False
+        self._waits_for_room = False  # of a file
         self._begin = self._heard = self._server.clock()
-        self._sending_since = None
-        self._window = []  # of Audio sent since the last statistics: (waited, computed, total) in ms
+        self._stuck = None  # since when what there is to send finds no room
+        self._unsent = deque()  # what was read from the channel, and the client did not take yet
+        self._packet = []  # the Audio of the next message
+        self._is_told_to_drain = False
+        # Since the last statistics.
+        self._window = []  # of Audio sent: (arrived, started, done, sent)
+        self._bytes_received = self._bytes_sent = 0
         # Of this stream; until `ended` or `reset` another one is sent than is taken.
         self._taken = self._sent = 0  # samples at the client's rate
         self._dropped = 0  # samples at the network's rate
         if self._server.failure:
             raise ProtocolError("engine", self._server.failure)
         try:
-            self._channel = self._server.open(hello.mode == "live", self._on_change)
+            self._channel = self._server.open(hello.mode == "live", self.flush)
         except ServerFull as error:
             raise ProtocolError("full", str(error)) from None
+        self._timer = self._loop.call_later(STATISTICS_S, self._watch)
 
     async def run(self):
         """Raises when the stream is over, and frees its place."""
         try:
-            self._connection.begin_stream(self._send_buffer)
-            await self._send_json(self._welcome())
-            await self._run_tasks(self._read(), self._write(), self._watch())
+            self._send_json(self._welcome())
+            # Little audio may pile up in the system, where nothing could be dropped, when a client reads slowly.
+            bytes_per_s = self._hello.rate * FORMATS[self._hello.format].itemsize
+            self._connection.begin_stream(self, max(MIN_SEND_BUFFER, int(SEND_BUFFER_S * bytes_per_s)))
+            await self._over
         finally:
+            self._timer.cancel()
+            self._account()
             self._channel.close()
 
-    async def _run_tasks(self, *coroutines):
-        """Until one of them raises; the others are cancelled."""
-        tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-        for task, result in zip(tasks, results, strict=True):
-            if task in done and isinstance(result, BaseException):
-                raise result
+    def lost(self, code):
+        """The connection is closed."""
+        self._end(WebSocketDisconnect(code))
+
+    def _end(self, error):
+        if not self._over.done():
+            self._over.set_exception(error)
 
     def _welcome(self):
         server, rate = self._server, self._hello.rate
@@ -170,28 +178,28 @@ class Session:
 
     # From the client to the engine.
 
-    async def _read(self):
-        while True:
-            message = await receive(self._websocket, self._metrics)
+    def take(self, message):
+        """Takes a message, str or bytes; returns for how many seconds no other one is wanted."""
+        if self._over.done():
+            return 0.0
+        try:
             self._heard = self._server.clock()
+            self._bytes_received += len(message)
             if isinstance(message, bytes):
-                samples = decode_pcm(message, self._hello)
-                self._taken += len(samples)
-                self._push(self._down.push(samples))
-                if self._hello.mode == "live":
-                    await self._wait(self._seconds.take(len(samples) / self._hello.rate))
-                while not self._channel.has_room:
-                    self._has_room.clear()
-                    await self._has_room.wait()
-                    self._heard = self._server.clock()
-            else:
-                self._obey(parse_json(message))
-                await self._wait(self._texts.take())
+                return self._take_audio(decode_pcm(message, self._hello))
+            self._obey(parse_json(message))
+            return self._texts.take()
+        except Exception as error:  # a ProtocolError or not, it ends this stream and no other
+            self._end(error)
+            return 0.0
 
-    async def _wait(self, seconds):
-        """Reads nothing for so long: who sends too much has it wait in the network."""
-        if seconds:
-            await asyncio.sleep(seconds)
+    def _take_audio(self, samples):
+        self._taken += len(samples)
+        self._push(self._down.push(samples))
+        if self._hello.mode == "live":
+            return self._seconds.take(len(samples) / self._hello.rate)
+        self._waits_for_room = not self._channel.has_room
+        return float("inf") if self._waits_for_room else 0.0
 
     def _obey(self, message):
         kind = message["type"]
@@ -217,25 +225,54 @@ class Session:
 
     # From the engine to the client.
 
-    def _on_change(self):
-        self._changed.set()
-        self._has_room.set()
-
-    async def _write(self):
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            for entry in self._channel.read():
-                if isinstance(entry, Audio):
-                    await self._send_audio(self._up.push(entry.samples))
-                    self._account(entry)
+    def flush(self):
+        """Sends what there is, as far as the client takes it, and goes on to take a file that has room again."""
+        if self._over.done():
+            return
+        is_read = False
+        try:
+            while self._connection.writable.is_set():
+                if self._unsent:
+                    self._send_entry(self._unsent.popleft())
+                elif not is_read:
+                    self._unsent.extend(self._channel.read())
+                    is_read = True
                 else:
-                    await self._send_message(entry)
-            if self._statistics_due:
-                self._statistics_due = False
-                await self._send_json(self._statistics())
+                    break
+        except Exception as error:
+            self._end(error)
+            return
+        self._note_room()
+        if self._waits_for_room:
+            self._heard = self._server.clock()
+            if self._channel.has_room:
+                self._waits_for_room = False
+                self._connection.go_on()
 
-    async def _send_message(self, message):
+    def _note_room(self):
+        if self._connection.writable.is_set():
+            self._stuck = None
+        elif self._stuck is None:
+            self._stuck = self._server.clock()
+
+    def _send_entry(self, entry):
+        if isinstance(entry, Audio):
+            self._packet.append(entry)
+            if len(self._packet) == self._chunks_a_message:
+                self._send_packet()
+        else:
+            self._send_packet()
+            self._send_message(entry)
+
+    def _send_packet(self):
+        if self._packet:
+            samples = [self._up.push(audio.samples) for audio in self._packet]
+            self._send_audio(samples[0] if len(samples) == 1 else np.concatenate(samples))
+            now = self._server.clock()
+            self._window += [(audio.arrived, audio.started, audio.done, now) for audio in self._packet]
+            self._packet = []
+
+    def _send_message(self, message):
         kind = message["type"]
         if kind == "error":
             raise ProtocolError(message["code"], message["message"])
@@ -246,68 +283,80 @@ class Session:
         elif kind == "ended":
             missing = max(0, self._taken - self._sent - self._at_client(self._dropped))
             rest = self._up.flush()[:missing]
-            await self._send_audio(np.pad(rest, (0, missing - len(rest))))
+            self._send_audio(np.pad(rest, (0, missing - len(rest))))
             message = {**message, "samples": self._sent}
             self._taken = self._sent = self._dropped = 0
         elif kind == "reset":
             self._up.reset()
             self._sent = self._dropped = 0
-        await self._send_json(message)
+        self._send_json(message)
 
     def _at_client(self, samples):
         return round(samples * self._hello.rate / self._server.sample_rate)
 
-    async def _send_audio(self, samples):
+    def _send_audio(self, samples):
         if len(samples):
             self._sent += len(samples)
-            await self._send(self._websocket.send_bytes, encode_pcm(samples, self._hello.format))
+            self._send(encode_pcm(samples, self._hello.format))
 
-    async def _send_json(self, message):
-        await self._send(self._websocket.send_text, json.dumps(message))
+    def _send_json(self, message):
+        self._send(json.dumps(message))
 
-    async def _send(self, send, data):
-        self._sending_since = self._server.clock()
-        await send(data)
-        self._sending_since = None
-        self._metrics.sent.inc(len(data))
+    def _send(self, data):
+        self._connection.write(data)
+        self._bytes_sent += len(data)
 
-    def _account(self, audio):
-        total = self._server.clock() - audio.arrived
-        self._metrics.latency.observe(total)
-        self._window.append([1e3 * s for s in (audio.started - audio.arrived, audio.done - audio.started, total)])
+    def _account(self):
+        """Tells the metrics what came and went since it last did; returns the times of the audio [chunks, 4]."""
+        times = np.array(self._window).reshape(-1, 4)
+        self._metrics.latency.observe_all(times[:, 3] - times[:, 0])
+        self._metrics.received.inc(self._bytes_received)
+        self._metrics.sent.inc(self._bytes_sent)
+        self._window, self._bytes_received, self._bytes_sent = [], 0, 0
+        return times
 
     def _statistics(self):
         channel, rate = self._channel, self._server.sample_rate
+        arrived, started, done, sent = self._account().T
         message = {
             "type": "statistics",
             "queue_ms": 1e3 * channel.input_length / rate,
             "output_queue_ms": 1e3 * channel.output_length / rate,
-            "chunks": len(self._window),
+            "chunks": len(arrived),
             "late": channel.late,
             "dropped": self._at_client(channel.dropped),
             "overloaded": self._server.is_overloaded,
             "streams": self._server.streams,
         }
-        if self._window:
-            columns = zip(*self._window, strict=True)
-            for name, values in zip(("wait_ms", "compute_ms", "server_ms"), columns, strict=True):
-                p50, p95, p99 = np.percentile(values, (50, 95, 99)).tolist()
-                message[name] = {"p50": p50, "p95": p95, "p99": p99, "max": max(values)}
-        self._window = []
+        if len(arrived):
+            times = 1e3 * np.stack((started - arrived, done - started, sent - arrived))
+            figures = np.percentile(times, (50, 95, 99, 100), axis=1).T.tolist()
+            for name, values in zip(("wait_ms", "compute_ms", "server_ms"), figures, strict=True):
+                message[name] = dict(zip(("p50", "p95", "p99", "max"), values, strict=True))
         return message
 
-    async def _watch(self):
+    def _watch(self):
         """Once a second: statistics, and whether the client still is there."""
-        while True:
-            await asyncio.sleep(STATISTICS_S)
-            now = self._server.clock()
-            self._statistics_due = True
-            self._changed.set()
-            if self._channel.unsent > MAX_UNSENT:
-                raise ProtocolError("stuck", f"more than {MAX_UNSENT} messages wait to be read")
-            if self._sending_since is not None and now - self._sending_since > STUCK_S:
-                raise ProtocolError("stuck", f"nothing was read for {STUCK_S:g} s")
-            if now - self._heard > SILENT_S:
-                raise ProtocolError("silent", f"nothing came for {SILENT_S:g} s; send silence to keep a stream open")
-            if self._service.max_minutes and now - self._begin > 60 * self._service.max_minutes:
-                raise ProtocolError("time_limit", f"the limit of {self._service.max_minutes:g} minutes is reached")
+        try:
+            self._check(self._server.clock())
+            self._note_room()
+            if self._connection.writable.is_set():
+                self._send_packet()
+                if self._service.is_draining and not self._is_told_to_drain:
+                    self._is_told_to_drain = True
+                    self._send_json({"type": "draining", "seconds": self._service.drain_s})
+                self._send_json(self._statistics())
+        except Exception as error:
+            self._end(error)
+        self._timer = self._loop.call_later(STATISTICS_S, self._watch)
+
+    def _check(self, now):
+        """ProtocolError if the client is not there any more, or its time is over."""
+        if self._channel.unsent > MAX_UNSENT:
+            raise ProtocolError("stuck", f"more than {MAX_UNSENT} messages wait to be read")
+        if self._stuck is not None and now - self._stuck > STUCK_S:
+            raise ProtocolError("stuck", f"nothing was read for {STUCK_S:g} s")
+        if now - self._heard > SILENT_S:
+            raise ProtocolError("silent", f"nothing came for {SILENT_S:g} s; send silence to keep a stream open")
+        if self._service.max_minutes and now - self._begin > 60 * self._service.max_minutes:
+            raise ProtocolError("time_limit", f"the limit of {self._service.max_minutes:g} minutes is reached")

@@ -11,237 +11,170 @@ real time, and prints what they found; then storms of broken clients beside stre
 import argparse
 import asyncio
 import json
-import random
 import re
+import select
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager, suppress
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from demo.program import exit_code  # noqa: E402
-
-SPEECH = ROOT / "test_wavs" / "example.wav"
-RATE = 16000
-PACKET = 208  # samples
-HELLO = {"type": "hello", "version": 1, "rate": RATE, "format": "f32"}
-START_S = 120  # for the server to load its voice
-AT_A_TIME = 16  # broken clients
-HANDSHAKE = (
-    "GET /stream HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+from tools.null_server import GAIN  # noqa: E402
+from tools.storms import (  # noqa: E402
+    AT_A_TIME,
+    BINARY,
+    FLOODS,
+    HANDSHAKE,
+    HELLO,
+    PACKET,
+    RATE,
+    TEXT,
+    come_and_go,
+    flood,
+    frame,
+    fuzz,
+    host_and_port,
 )
 
+SPEECH = ROOT / "test_wavs" / "example.wav"
+CLIENT_STREAMS = 50  # of a process
 
-def connection(url):
-    return connect(url, compression=None, max_size=None, open_timeout=60, ping_interval=None, proxy=None)
 
+class Speaker:
+    """One stream that costs little: a socket, frames made beforehand, and per message hardly more than a comparison.
 
-async def speak(url, samples):
-    """One stream in real time -> (audio [N], figures): latencies in ms from a chunk's last sample to its audio."""
-    async with connection(url) as client:
-        await client.send(json.dumps(HELLO))
-        welcome = json.loads(await client.recv())
-        if welcome["type"] != "welcome":
-            raise RuntimeError(welcome["message"])
-        sent_at, audio, latencies, statistics = [], [], [], []
-        lookahead = round(welcome["algorithmic_ms"] * RATE / 1000) - round(welcome["chunk_ms"] * RATE / 1000)
+    Sends samples [N], packet by packet, `packets` of them over and over. Without a gain what comes back is kept as
+    `audio`; with one it is compared with that times the samples, and those that differ are counted as `wrong`.
+    """
 
-        async def send():
-            begin = time.perf_counter()
-            for start in range(0, len(samples), PACKET):
-                await asyncio.sleep(max(0, begin + start / RATE - time.perf_counter()))
-                sent_at.append(time.perf_counter())
-                await client.send(samples[start : start + PACKET].tobytes())
-            await client.send(json.dumps({"type": "end"}))
+    def __init__(self, url, samples, packets=None, gain=None):
+        self._frames = [frame(BINARY, samples[i : i + PACKET].tobytes()) for i in range(0, len(samples), PACKET)]
+        self.packets = packets or len(self._frames)
+        self._expected = None if gain is None else 2 * (np.float32(gain) * samples).tobytes()
+        self._sent_at, self.samples, self._buffer = [], 0, b""
+        self.audio, self.latencies, self.statistics, self.is_over = [], [], [], False
+        self.wrong = self.dropped = self.late = self.chunks = 0
+        self.socket = socket.create_connection(host_and_port(url))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.sendall(HANDSHAKE.format(host="127.0.0.1").encode())
+        while b"\r\n\r\n" not in self._buffer:
+            self._buffer += self.socket.recv(65536)
+        self._buffer = b""
+        self.socket.sendall(frame(TEXT, json.dumps(HELLO).encode()))
+        while not self._sent_at and not self.is_over:  # until the welcome
+            self.read()
 
-        sender = asyncio.ensure_future(send())
-        received = dropped = late = 0
-        while True:
-            message = await client.recv()
-            if isinstance(message, bytes):
-                audio.append(np.frombuffer(message, np.float32))
-                received += len(audio[-1])
-                packet = (received + dropped + lookahead - 1) // PACKET
-                if packet < len(sent_at):  # the tail does not wait for its chunk
-                    latencies.append(1e3 * (time.perf_counter() - sent_at[packet]))
-                continue
-            message = json.loads(message)
-            if message["type"] == "statistics":
-                statistics.append(message)
-                late = message["late"]
-            elif message["type"] == "dropped":
-                dropped += message["samples"]
-            elif message["type"] == "ended":
+    def send(self):
+        """Sends the next packet, behind the last one the end."""
+        number = len(self._sent_at) - 1
+        self._sent_at.append(time.perf_counter())
+        self.socket.sendall(self._frames[number % len(self._frames)])
+        if number + 1 == self.packets:
+            self.socket.sendall(frame(TEXT, b'{"type": "end"}'))
+
+    def read(self):
+        """Takes what there is, at least something."""
+        data = self.socket.recv(65536)
+        self.is_over |= not data
+        data = self._buffer + data if self._buffer else data
+        start = 0
+        while len(data) - start >= 4:
+            length, head = data[start + 1], start + 2
+            if length >= 126:
+                head += 2 if length == 126 else 8
+                length = int.from_bytes(data[start + 2 : head], "big")
+            if len(data) < head + length:
                 break
-        await sender
-    figures = {"latencies": latencies, "dropped": dropped, "late": late, "chunks": len(audio), "statistics": statistics}
-    return np.concatenate(audio), figures
+            self._take(data[start] & 0x0F, data[head : head + length])
+            start = head + length
+        self._buffer = data[start:]
+
+    def _take(self, opcode, message):
+        if opcode == BINARY:
+            self._take_audio(message)
+        elif opcode == TEXT:
+            message = json.loads(message)
+            if message["type"] == "welcome":
+                self._lookahead = round((message["algorithmic_ms"] - message["chunk_ms"]) * RATE / 1000)
+                self._sent_at = [time.perf_counter()]
+            elif message["type"] == "statistics":
+                self.statistics.append(message)
+                self.late = message["late"]
+            elif message["type"] == "dropped":
+                self.dropped += message["samples"]
+            elif message["type"] in ("error", "ended"):
+                self.is_over = True
+                if message["type"] == "error":
+                    raise RuntimeError(message["message"])
+
+    def _take_audio(self, message):
+        position = self.samples + self.dropped
+        self.samples += len(message) // 4
+        self.chunks += 1
+        if self._expected is None:
+            self.audio.append(np.frombuffer(message, np.float32))
+        elif not self._expected.startswith(message, 4 * position % (len(self._expected) // 2)):
+            self.wrong += len(message) // 4
+        packet = (self.samples + self.dropped + self._lookahead - 1) // PACKET + 1
+        if packet < len(self._sent_at):  # the tail does not wait for its chunk
+            self.latencies.append(1e3 * (time.perf_counter() - self._sent_at[packet]))
+
+    def figures(self):
+        names = ("latencies", "statistics", "samples", "wrong", "dropped", "late", "chunks")
+        return {name: getattr(self, name) for name in names}
+
+
+def speak(speakers, begin):
+    """Has all of them speak in real time from `begin` on (time.time()), one a little behind the other, to their end."""
+    poll, by_file = select.epoll(), {speaker.socket.fileno(): speaker for speaker in speakers}
+    for number in by_file:
+        poll.register(number, select.EPOLLIN)
+    begin += time.perf_counter() - time.time()
+    turns, turn = len(speakers) * max(speaker.packets for speaker in speakers), 0
+    while by_file:
+        wait = 1.0
+        while turn < turns and (wait := begin + turn / len(speakers) * PACKET / RATE - time.perf_counter()) <= 0:
+            speakers[turn % len(speakers)].send()
+            turn += 1
+        for number, _ in poll.poll(max(0.001, wait)):
+            by_file[number].read()
+            if by_file[number].is_over:
+                poll.unregister(number)
+                by_file.pop(number).socket.close()
 
 
 async def load(url, streams, seconds, speech):
-    """So many streams at a time for so long -> what speak() gives, for each."""
-    count = int(seconds * RATE)
-    signals = [np.resize(np.roll(speech, -stream * 4000), count) for stream in range(streams)]
-    return await asyncio.gather(*(speak(url, signal) for signal in signals))
+    """So many streams at a time for so long -> (audio, figures) of each."""
 
+    def work():
+        signals = [np.resize(np.roll(speech, -4000 * stream), int(seconds * RATE)) for stream in range(streams)]
+        speakers = [Speaker(url, samples) for samples in signals]
+        speak(speakers, time.time())
+        return [(np.concatenate(speaker.audio), speaker.figures()) for speaker in speakers]
 
-async def each(count, work):
-    """Runs work(0) .. work(count - 1), some at a time; returns their results."""
-    gate = asyncio.Semaphore(AT_A_TIME)
-
-    async def one(number):
-        async with gate:
-            return await work(number)
-
-    return await asyncio.gather(*(one(number) for number in range(count)))
-
-
-async def come_and_go(url, count):
-    """Clients that connect, speak a little and vanish, every other one in the middle of a frame."""
-
-    async def vanish(number):
-        if number % 2:
-            with suppress(ConnectionClosed):
-                async with connection(url) as client:
-                    await client.send(json.dumps(HELLO))
-                    await client.send(bytes(4 * PACKET))
-            return
-        _, writer = await upgraded(url)
-        writer.write(frame(TEXT, json.dumps(HELLO).encode()))
-        writer.write(bytes([0x82, 0xFE, 0x10, 0x00]) + bytes(4) + bytes(1000))  # 4096 bytes announced, 1000 sent
-        await writer.drain()
-        writer.transport.abort()
-
-    await each(count, vanish)
-
-
-def frame(opcode, data, is_last=True):
-    """A masked WebSocket frame; the mask is zero."""
-    size = bytes([0x80 | len(data)]) if len(data) < 126 else bytes([0xFE]) + len(data).to_bytes(2, "big")
-    return bytes([0x80 * is_last | opcode]) + size + bytes(4) + data
-
-
-CONTINUATION, TEXT, BINARY, CLOSE, PING = 0, 1, 2, 8, 9
-FLOODS = {  # what a client may send without end: (at first, again and again)
-    "pings": (b"", frame(PING, bytes(125))),
-    "questions": (b"", frame(TEXT, json.dumps({"type": "ping", "time": 1000 * [[]]}).encode())),
-    "resets": (b"", frame(TEXT, b'{"type": "reset"}')),
-    "audio": (b"", frame(BINARY, bytes(64000))),
-    "grains of audio": (b"", frame(BINARY, bytes(4))),
-    "fragments": (frame(BINARY, b"", False), frame(CONTINUATION, b"", False)),
-}
-
-
-async def upgraded(url, receive_buffer=65536):
-    """(reader, writer) of a WebSocket by hand, before its hello."""
-    host, port = re.fullmatch(r"ws://([^:]+):(\d+)/stream", url).groups()
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    sock.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(sock, (host, int(port)))
-    reader, writer = await asyncio.open_connection(sock=sock)
-    writer.write(HANDSHAKE.format(host=f"{host}:{port}").encode())
-    await reader.readuntil(b"\r\n\r\n")
-    return reader, writer
-
-
-async def flood(url, kind, seconds):
-    """Sends one of FLOODS for so long, or until the server closes, and reads nothing; returns the bytes sent."""
-    _, writer = await upgraded(url, receive_buffer=4096)
-    writer.transport.pause_reading()
-    first, again = FLOODS[kind]
-    writer.write(frame(TEXT, json.dumps(HELLO).encode()) + first)
-    block, sent, end = again * max(1, 65536 // len(again)), 0, time.perf_counter() + seconds
-    with suppress(OSError, asyncio.TimeoutError):
-        while (left := end - time.perf_counter()) > 0:
-            writer.write(block)
-            await asyncio.wait_for(writer.drain(), left)
-            sent += len(block)
-    writer.transport.abort()
-    return sent
-
-
-async def unfinished(url, count):
-    """Opens so many connections and says on each of them half of what it should -> their (reader, writer)."""
-    host, port = re.fullmatch(r"ws://([^:]+):(\d+)/stream", url).groups()
-
-    async def half(number):
-        if number % 4 == 3:
-            return await upgraded(url)
-        reader, writer = await asyncio.open_connection(host, port)
-        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
-        writer.write((b"", head[: number % len(head)], head)[number % 4])
-        return reader, writer
-
-    return await each(count, half)
-
-
-def malformed(generator):
-    """One connection's messages, of which the last or an earlier one is wrong: a mutated hello, or what follows it."""
-    hello = json.dumps(HELLO)
-    kind = generator.randrange(6)
-    if kind == 0:  # a hello with a few other characters
-        letters = list(hello)
-        for _ in range(generator.randint(1, 5)):
-            letters[generator.randrange(len(letters))] = chr(generator.randint(32, 0x2FFF))
-        return ["".join(letters)]
-    if kind == 1:  # a hello with another value
-        values = (None, True, -1, 1e99, "", "x" * 300, [], {}, [[[]]], 2**70)
-        return [
-            json.dumps(
-                {**HELLO, generator.choice(["type", "version", "rate", "format", "mode"]): generator.choice(values)}
-            )
-        ]
-    if kind == 2:  # a hello cut off, or bytes
-        return [
-            generator.choice([hello[: generator.randrange(len(hello))], generator.randbytes(generator.randrange(99))])
-        ]
-    if kind == 3:  # text where audio belongs
-        return [hello, "".join(chr(generator.randint(32, 126)) for _ in range(generator.randrange(200)))]
-    if kind == 4:  # no whole number of samples
-        return [hello, generator.randbytes(4 * generator.randrange(500) + generator.randint(1, 3))]
-    samples = np.zeros(generator.randint(1, 300), np.float32)
-    samples[generator.randrange(len(samples))] = generator.choice([np.nan, np.inf, -np.inf, 1e30, -3e38])
-    return [hello, samples.tobytes()]
-
-
-async def fuzz(url, count, seed):
-    """Sends `count` malformed messages, each over a connection of its own -> how many got which close code."""
-    codes = {}
-
-    async def one(number):
-        async with connection(url) as client:
-            with suppress(ConnectionClosed):
-                for message in malformed(random.Random(seed * 1_000_003 + number)):
-                    await client.send(message)
-                # What happens to be right is ended like everything else.
-                await client.send(json.dumps({"type": "goodbye"}))
-                while True:
-                    await asyncio.wait_for(client.recv(), 60)
-            code = client.close_code
-        codes[code] = codes.get(code, 0) + 1
-
-    await each(count, one)
-    return codes
+    return await asyncio.to_thread(work)
 
 
 @contextmanager
-def server(streams, options):
-    """python -m live.serve on a free port -> its WebSocket's address."""
-    command = [sys.executable, "-m", "live.serve", "--port", "0", "--streams", str(streams), *options]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def server(streams, options, null_ms=None, folder=ROOT):
+    """A checkout's live.serve on a free port, or its tools/null_server.py -> (its WebSocket's address, its process)."""
+    command = ["-m", "live.serve"] if null_ms is None else [str(ROOT / "tools" / "null_server.py"), str(null_ms)]
+    own = folder / ".venv" / "bin" / "python"
+    python = str(own) if own.exists() else sys.executable
+    command = [python, *command, "--port", "0", "--streams", str(streams), *options]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     try:
         for line in process.stdout:
             found = re.search(r"open http://(\S+)/ ", line)
@@ -249,10 +182,54 @@ def server(streams, options):
                 break
         else:
             raise SystemExit("error: the server does not start")
-        yield f"ws://{found[1]}/stream"
+        yield f"ws://{found[1]}/stream", process
     finally:
         process.terminate()
         process.wait()
+
+
+def cpu_s(pid):
+    """CPU seconds of a process and those below it (Linux): (of what serves the network, of all threads).
+
+    The network is served by the processes below, where there are any, and else by the first thread.
+    """
+    folder = Path(f"/proc/{pid}/task")
+    threads = {int(task.name): int((task / "schedstat").read_text().split()[0]) / 1e9 for task in folder.iterdir()}
+    children = [int(child) for task in folder.iterdir() for child in (task / "children").read_text().split()]
+    below = sum(cpu_s(child)[1] for child in children)
+    return below or threads[pid], below + sum(threads.values())
+
+
+_speakers = []  # of this process
+
+
+def connect_speakers(url, numbers, packets, gain):
+    speech, _ = soundfile.read(SPEECH, dtype="float32")
+    whole = np.resize(speech, len(speech) // PACKET * PACKET)
+    _speakers[:] = [Speaker(url, np.roll(whole, -4000 * number), packets, gain) for number in numbers]
+
+
+def run_speakers(begin):
+    speak(_speakers, begin)
+    return [speaker.figures() for speaker in _speakers]
+
+
+def measure(url, pid, streams, seconds, gain):
+    """Streams from processes of their own -> (figures of each, the server's CPU ms per second of audio: cpu_s)."""
+    shares = [range(streams)[first :: -(-streams // CLIENT_STREAMS)] for first in range(-(-streams // CLIENT_STREAMS))]
+    clients = [ProcessPoolExecutor(1, get_context("spawn")) for _ in shares]
+    try:
+        packets = int(seconds * RATE / PACKET)
+        for ready in [c.submit(connect_speakers, url, s, packets, gain) for c, s in zip(clients, shares, strict=True)]:
+            ready.result()
+        before = cpu_s(pid)
+        results = [client.submit(run_speakers, time.time() + 0.5) for client in clients]
+        figures = [figures for result in results for figures in result.result()]
+        audio_s = sum(f["samples"] for f in figures) / RATE
+        return figures, [1e3 * (after - b) / audio_s for after, b in zip(cpu_s(pid), before, strict=True)]
+    finally:
+        for client in clients:
+            client.shutdown()
 
 
 def memory_mb(url):
@@ -262,37 +239,28 @@ def memory_mb(url):
     return float(found[1]) / 2**20 if found else float("nan")
 
 
-def percentiles(values):
-    return "  ".join(f"{value:6.1f}" for value in np.percentile(values, (50, 95, 99)))
+HEAD = (
+    "server  streams  CPU ms a stream and s: network, all   server, ms: p50, p95, p99   at the client: p50, p95, p99  "
+    "late %  dropped s  wrong"
+)
 
 
-def report(streams, results):
+def row(name, figures, cpu):
     """A row of the table."""
-    figures = [figures for _, figures in results]
-    latencies = [ms for f in figures for ms in f["latencies"]]
     own = [s["server_ms"] for f in figures for s in f["statistics"] if "server_ms" in s]
-    server_ms = "  ".join(f"{np.median([s[p] for s in own]):6.1f}" for p in ("p50", "p95", "p99"))
-    chunks, late = (sum(f[name] for f in figures) for name in ("chunks", "late"))
-    dropped = sum(f["dropped"] for f in figures) / RATE
-    return f"{streams:>7}  {server_ms}   {percentiles(latencies)}  {100 * late / chunks:6.2f}  {dropped:9.2f}"
+    server_ms = " ".join(f"{np.median([s[p] for s in own] or [np.nan]):6.1f}" for p in ("p50", "p95", "p99"))
+    latencies = np.percentile([ms for f in figures for ms in f["latencies"]] or [np.nan], (50, 95, 99))
+    chunks, late, dropped, wrong = (sum(f[n] for f in figures) for n in ("chunks", "late", "dropped", "wrong"))
+    return (
+        f"{name:7} {len(figures):7}  {cpu[0]:30.2f} {cpu[1]:7.2f}   {server_ms}          "
+        f"{' '.join(f'{ms:6.1f}' for ms in latencies)}           {100 * late / max(1, chunks):6.2f}  "
+        f"{dropped / RATE:9.2f} {wrong:6}"
+    )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--streams", type=int, nargs="+", default=[1, 2, 4, 8], help="how many at a time, one by one")
-    parser.add_argument("--seconds", type=float, default=10, help="that each of them speaks")
-    parser.add_argument("--connects", type=int, default=1000, help="clients that come and go, half of them in a frame")
-    parser.add_argument("--malformed", type=int, default=10000, help="malformed messages")
-    parser.add_argument("--flood", type=float, default=10, help="seconds of each flood")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("options", nargs="*", help="of live.serve, behind --")
-    args = parser.parse_args()
-    speech, _ = soundfile.read(SPEECH, dtype="float32")
-    print("         server, ms: p50, p95, p99   at the client: p50, p95, p99  late %  dropped s")
-    for streams in args.streams:
-        with server(streams, args.options) as url:
-            print(report(streams, asyncio.run(load(url, streams, args.seconds, speech))), flush=True)
-    with server(AT_A_TIME + 1, args.options) as url:
+def storms(args):
+    """Broken clients and floods, and what they leave of the server's memory."""
+    with server(AT_A_TIME + 1, args.options) as (url, _):
         for name, count, storm in (
             ("come and go", args.connects, lambda count: come_and_go(url, count)),
             ("malformed", args.malformed, lambda count: fuzz(url, count, args.seed)),
@@ -306,6 +274,33 @@ def main():
             before = memory_mb(url)
             sent = asyncio.run(flood(url, kind, args.flood)) / 2**20
             print(f"flood of {kind}: {sent:.1f} MB sent, memory {before:.0f} -> {memory_mb(url):.0f} MB")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add = parser.add_argument
+    add("--streams", type=int, nargs="+", default=[1, 2, 4, 8], help="how many at a time, one by one")
+    add("--seconds", type=float, default=10, help="that each of them speaks")
+    add(
+        "--null_engine", action="store_true", help="an engine that halves the samples: every byte is checked; no storms"
+    )
+    add("--engine_ms", type=float, default=3, help="that the null engine sleeps for a chunk")
+    add("--against", metavar="DIR", help="measure the server of this checkout as well, in turn with this one's")
+    add("--connects", type=int, default=1000, help="clients that come and go, half of them in a frame")
+    add("--malformed", type=int, default=10000, help="malformed messages")
+    add("--flood", type=float, default=10, help="seconds of each flood")
+    add("--seed", type=int, default=1)
+    add("options", nargs="*", help="of live.serve, behind --")
+    args = parser.parse_args()
+    null_ms, gain = (args.engine_ms, GAIN) if args.null_engine else (None, None)
+    servers = [("this", ROOT, args.options)] + ([("other", Path(args.against).resolve(), [])] if args.against else [])
+    print(HEAD)
+    for streams in args.streams:
+        for name, folder, options in servers:
+            with server(streams, options, null_ms, folder) as (url, process):
+                print(row(name, *measure(url, process.pid, streams, args.seconds, gain)), flush=True)
+    if not args.null_engine:
+        storms(args)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 
 from live.access import Access, Origin, is_own_name, parse_origin
 from live.protocol import ProtocolError
-from tools.load_test import HELLO
+from tools.storms import HELLO
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "LIVE.md"
 OURS, PEER, PROXY = "127.0.0.1:8000", "192.0.2.1", "10.0.0.1"

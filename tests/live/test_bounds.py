@@ -33,7 +33,8 @@ from live.log import INTERVAL_S, MOST, Repeats
 from live.metrics import Metrics
 from live.protocol import CLOSE_CODES
 from live.rate import Rate
-from tools.load_test import BINARY, CLOSE, FLOODS, HELLO, PING, TEXT, flood, frame, load, unfinished, upgraded
+from tools.load_test import load
+from tools.storms import BINARY, CLOSE, FLOODS, HELLO, PING, TEXT, flood, frame, unfinished, upgraded
 
 pytestmark = pytest.mark.slow
 

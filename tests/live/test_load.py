@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from live.protocol import CLOSE_CODES, MAX_RATE, Hello, ProtocolError, decode_pcm, parse_hello, parse_json
-from tools.load_test import AT_A_TIME, FLOODS, come_and_go, flood, fuzz, load, malformed, unfinished
+from tools.load_test import load
+from tools.storms import AT_A_TIME, FLOODS, come_and_go, flood, fuzz, malformed, unfinished
 
 pytestmark = pytest.mark.slow
 
