@@ -36,10 +36,11 @@ def _deque(items=(), maxlen=None):
 
 # What training scripts save beside the weights: numbers of numpy, dates, options, paths, containers. Named one by one;
 # all else that a pickle wants to call is refused.
-HARMLESS = [np.dtype, np.ndarray, np.core.multiarray.scalar, np.core.multiarray._reconstruct]
-# numpy 2 calls the module of these two otherwise.
-HARMLESS += [(np.core.multiarray.scalar, "numpy._core.multiarray.scalar")]
-HARMLESS += [(np.core.multiarray._reconstruct, "numpy._core.multiarray._reconstruct")]
+HARMLESS = [np.dtype, np.ndarray]
+# What makes numbers and arrays of numpy again; numpy 2 calls their module otherwise.
+_scalar, _reconstruct = np.float64().__reduce__()[0], np.empty(0).__reduce__()[0]
+HARMLESS += [(_scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+HARMLESS += [(_reconstruct, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
 HARMLESS += [type(np.dtype(kind)) for kind in "?bhilqBHILQefdUS"]
 HARMLESS += [datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone]
 HARMLESS += [Decimal, UUID, Namespace, SimpleNamespace, defaultdict, frozenset, (_deque, "collections.deque")]

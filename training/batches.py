@@ -26,8 +26,10 @@ class Batches:
         self._generator = torch.Generator(self.device)
         self._audio = torch.zeros(0, 2, dtype=torch.int16, device=self.device)
         self._starts, self._lengths, self._groups, self._names = [], [], [], {}
-        noise = [piece for piece in noise if len(piece) >= samples]
-        self._noise = torch.cat(noise).to(self.device) if noise else None
+        noise = torch.cat([torch.zeros(0, dtype=torch.int16), *noise]).to(self.device)
+        self._noise = (
+            noise.repeat(max(1, -(-samples // len(noise)))) if len(noise) else None
+        )  # a segment of it, at least
 
     def add(self, pairs):
         """Takes more pairs to the device."""
@@ -59,10 +61,15 @@ class Batches:
     def _uniform(self, count, low, high):
         return low + (high - low) * torch.rand(count, device=self.device, generator=self._generator)
 
+    def _below(self, limits):
+        """A random integer below each of the limits [B]."""
+        share = torch.rand(len(limits), device=self.device, generator=self._generator, dtype=torch.float64)
+        return torch.minimum((share * limits).long(), limits - 1)
+
     def _segments(self, count):
         chosen = torch.multinomial(self._weights, count, replacement=True, generator=self._generator)
         start, length = self._spans[:, chosen]
-        offset = (self._uniform(count, 0, 1) * (length - self.samples + 1).clamp_min(1)).long()
+        offset = self._below((length - self.samples + 1).clamp_min(1))
         time = torch.arange(self.samples, device=self.device)
         inside = time < (length - offset)[:, None]
         index = ((start + offset)[:, None] + time).clamp_max(len(self._audio) - 1)
@@ -80,17 +87,17 @@ class Batches:
     def _with_noise(self, x):
         """x [B, N], in part with noise: of recordings, and where there are none from white to 1 / f in power."""
         count = len(x)
+        noisy = self._uniform(count, 0, 1) < NOISY
         noise = torch.randn(x.shape, device=self.device, generator=self._generator)
         slope = self._uniform(count, -0.5, 0.0)[:, None]
         frequency = torch.linspace(0, 1, self.samples // 2 + 1, device=self.device).clamp_min(1e-3)
         noise = torch.fft.irfft(torch.fft.rfft(noise) * frequency**slope, self.samples)
         if self._noise is not None:
-            start = (self._uniform(count, 0, 1) * (len(self._noise) - self.samples + 1)).long()
+            start = self._below(torch.full_like(noisy, len(self._noise) - self.samples + 1, dtype=torch.long))
             index = start[:, None] + torch.arange(self.samples, device=self.device)
             recorded = self._uniform(count, 0, 1) < 0.5
             noise = torch.where(recorded[:, None], self._noise[index] / 32768.0, noise)
         ratio = x.square().mean(1).sqrt() / noise.square().mean(1).sqrt().clamp_min(1e-6)
-        noisy = self._uniform(count, 0, 1) < NOISY
         return x + noise * (noisy * ratio * decibels(-self._uniform(count, *SNR)))[:, None]
 
 

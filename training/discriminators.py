@@ -31,7 +31,7 @@ class Discriminator(nn.Module):
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.1)
             activations.append(x)
-        return self.score(x), activations
+        return self.score(x).float(), activations
 
 
 class PeriodDiscriminator(Discriminator):

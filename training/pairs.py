@@ -185,13 +185,18 @@ class PairFolders:
         left_out = sorted(line for line in left_out if line not in self._seen)
         self._seen.update(names, left_out)
         pairs = {}
-        with ThreadPoolExecutor(available_cores()) as pool:
-            results = pool.map(_pair_or_why, (sources[n] for n in names), (targets[n] for n in names))
-            for name, pair in zip(names, results, strict=True):
-                if isinstance(pair, str):
-                    left_out.append(f"{name}: {pair}")
-                else:
-                    pairs[name] = pair
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # of each of the pool's
+        try:
+            with ThreadPoolExecutor(available_cores()) as pool:
+                results = list(pool.map(_pair_or_why, (sources[n] for n in names), (targets[n] for n in names)))
+        finally:
+            torch.set_num_threads(threads)
+        for name, pair in zip(names, results, strict=True):
+            if isinstance(pair, str):
+                left_out.append(f"{name}: {pair}")
+            else:
+                pairs[name] = pair
         return pairs, left_out
 
 

@@ -122,7 +122,6 @@ class Training:
             for layer in self.model.mask_gen.encoder.dcc_layers:
                 layer.compile(dynamic=False)
         self.stage = lambda name: nullcontext()  # around each stage of a step; profile.py measures there
-        self._board = _board(self.run)
 
     def _parameter_groups(self):
         """The filter bank's weights are a hundredth of the others': they get smaller steps."""
@@ -235,6 +234,7 @@ class Training:
     def __call__(self):
         """Trains to the end of the run."""
         self.run.mkdir(parents=True, exist_ok=True)
+        self._board = _board(self.run)
         self.read_pairs()
         total, count, began, clock = 0.0, 0, self.elapsed, time.monotonic()
         while self.progress < 1:

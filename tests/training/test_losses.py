@@ -76,7 +76,7 @@ def batches(**options):
 
 
 def test_batches():
-    made = batches(noise=[(noise(5000) * 1000).short()])
+    made = batches(noise=[(noise(700) * 1000).short(), (noise(800) * 1000).short()])
     source, target = made(5, 64)
     assert source.shape == target.shape == (64, 2000) and made.hours == pytest.approx(13000 / 16000 / 3600)
     assert max(source.abs().max(), target.abs().max()) <= PEAK + 1e-5
