@@ -6,6 +6,7 @@
 
 import asyncio
 import logging
+import signal
 from contextlib import suppress
 
 import uvicorn
@@ -27,6 +28,7 @@ ACCEPTS_PER_S, ACCEPT_BURST = 1000, 100  # connections
 REQUESTS_PER_S, REQUEST_BURST = 300, 30  # HTTP's, and WebSockets that begin
 BACKLOG = 1024  # connections that the system holds until they are accepted
 ACCEPT_AGAIN_S = 0.1
+DRAIN_LOOK_S = 0.2  # between two looks at whether the last stream is over
 SHUTDOWN_S = 3  # for clients to go when the server ends
 
 logger = logging.getLogger(__name__)
@@ -87,9 +89,10 @@ def create_app(service):
 
     @app.get("/healthz")
     async def health():
-        status = "failed" if server.failure else "overloaded" if server.is_overloaded else "ok"
+        closed = "failed" if server.failure else "draining" if server.is_draining else None
+        status = closed or ("overloaded" if server.is_overloaded else "ok")
         content = {"status": status, "streams": server.streams, "places": server.places}
-        return JSONResponse(content, status_code=503 if server.failure else 200)
+        return JSONResponse(content, status_code=503 if closed else 200)
 
     @app.get("/metrics")
     async def metrics():
@@ -123,7 +126,8 @@ class WebServer(uvicorn.Server):
                 ssl_keyfile=ssl_keyfile,
             )
         )
-        self._server = service.server
+        self._server, self._drain_s = service.server, service.drain_s
+        self._is_draining, self._loop = False, None
         self.visits = Visits(most_waiting(service.server.places), service.server.metrics)
         self._accepts = Rate(ACCEPTS_PER_S, ACCEPT_BURST)
         self._on_open = on_open
@@ -131,12 +135,28 @@ class WebServer(uvicorn.Server):
 
     async def startup(self, sockets=None):
         await super().startup([])
-        self._server.hand_over = self._hand_over(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self._server.hand_over = self._hand_over(self._loop)
         (listener,) = sockets
         listener.listen(BACKLOG)
         listener.setblocking(False)
         self._begin(self._accept(listener))
         self._on_open()
+
+    def handle_exit(self, sig, frame):
+        """At SIGTERM streams go on for a while, and no new ones are taken; another signal ends all at once."""
+        if sig == signal.SIGTERM and self._drain_s and self._loop and not self._is_draining:
+            self._is_draining = True
+            self._loop.call_soon_threadsafe(lambda: self._begin(self._drain()))
+        else:
+            super().handle_exit(sig, frame)
+
+    async def _drain(self):
+        self._server.drain()
+        end = self._loop.time() + self._drain_s
+        while self._server.streams and self._loop.time() < end:
+            await asyncio.sleep(DRAIN_LOOK_S)
+        self.should_exit = True
 
     async def shutdown(self, sockets=None):
         for task in self._tasks:

@@ -49,6 +49,8 @@ class LiveRings(Rings):
         self.is_asleep = allocate((1,), np.bool_)  # news would have it tick before it plans to
         self.is_overloaded = allocate((1,), np.bool_)
         self.failure = allocate((1,), "S500")  # why it gave up
+        # and by any process:
+        self.is_draining = allocate((1,), np.bool_)  # no new streams are taken
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,15 @@ class Front:
     def failure(self):
         """Why the engine gave up, None while it did not."""
         return self.rings.failure[0].decode() or None
+
+    @property
+    def is_draining(self):
+        """Whether the server takes no new streams, since it is to end."""
+        return bool(self.rings.is_draining[0])
+
+    def drain(self):
+        """Has it take no new streams."""
+        self.rings.is_draining[0] = True
 
     def tell(self):
         """Calls on_change of all channels that have news since the last call."""

@@ -20,7 +20,7 @@ from .protocol import CLOSE_CODES, MAX_FRAME, VERSION, Hello, ProtocolError, dec
 
 CONNECT_S = 10.0
 SEND_BUFFER = 8192  # bytes: an eighth of a second at 16 kHz
-PASSING = ("full", "engine", "stuck", "silent")  # codes that connecting again may be the answer to
+PASSING = ("full", "engine", "stuck", "silent", "draining")  # codes that connecting again may be the answer to
 
 
 class ServerError(LLVCError):

@@ -33,6 +33,7 @@ WAIT_S = 10.0  # that one may wait: for its TLS handshake, its request and its h
 RESERVED_FILES = 128  # of those that may be open, for everything but connections
 LINGER_S = 5.0  # that a client may take to go, once it was told to
 READ_SIZE = 16384  # bytes of a WebSocket at a time
+TIMER_S = 0.001  # by which a timer of uvloop may come early
 MAX_UNPROVEN = 65536  # bytes that are read before a hello was found right
 FRAMES_PER_S, FRAME_BURST = 1000, 2000  # of a WebSocket
 
@@ -304,7 +305,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._stop_timer()
             self._until = until
             if seconds < float("inf"):
-                self._timer = self.loop.call_later(seconds, self.go_on)
+                self._timer = self.loop.call_later(seconds + TIMER_S, self.go_on)
             self.transport.pause_reading()
 
     def _stop_timer(self):

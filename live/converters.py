@@ -20,6 +20,7 @@ from .client import Connection, ServerError
 
 MOST_WAITING_S = 0.25  # of audio that waits to be sent
 SILENT_S = 10.0  # a server sends statistics every second
+KEEP_S = 3.0  # without anything to send, as when the microphone is gone; then the server is told that we are there
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 8.0
 
 
@@ -124,13 +125,16 @@ class RemoteConverter:
     def _send(self):
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._to_send or self._is_closed)
+                self._wake.wait_for(lambda: self._to_send or self._is_closed, KEEP_S)
                 if self._is_closed:
                     return
-                samples, connection = self._to_send.popleft(), self._connection
-                self._waiting -= len(samples)
+                samples, connection = self._to_send.popleft() if self._to_send else None, self._connection
+                self._waiting -= 0 if samples is None else len(samples)
             with suppress(ServerError):  # told by whoever receives
-                connection.send(samples)
+                if samples is not None:
+                    connection.send(samples)
+                elif connection is not None:
+                    connection.say("ping")
 
     def _receive(self):
         while not self._is_closed:

@@ -4,6 +4,7 @@
 
 """Audio devices by their names, and what to do when they go away. Devices are those of PortAudio."""
 
+import sys
 import threading
 from contextlib import suppress
 
@@ -41,7 +42,8 @@ def find_device(name, direction):
         best = min(ranks.values())
         chosen = [entry for entry in matches if ranks[entry[2]] == best]
         if len(chosen) == 1:
-            print(f"{direction}: {chosen[0][1]} by {chosen[0][2]}, one of {len(matches)} of that name")
+            line = f"{direction}: {chosen[0][1]} by {chosen[0][2]}, one of {len(matches)} of that name"
+            print(line, file=sys.stderr)
         matches = chosen
     if len(matches) == 1:
         return matches[0][0]

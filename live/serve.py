@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 import sys
+from contextlib import ExitStack
 
 from demo.backend import add_backend, available_cores, open_backend
 from demo.program import Parser, count, exit_code, file_path
@@ -24,8 +25,8 @@ class ServeError(LLVCError):
     """The server cannot start."""
 
 
-def minutes(text):
-    """The type of --max_minutes: a positive number."""
+def positive(text):
+    """The type of --max_minutes and --drain_s: a positive number."""
     try:
         value = float(text)
     except ValueError:
@@ -80,7 +81,11 @@ def parse_args(argv=None):
     add("--proxies", type=network, nargs="+", default=[], metavar="ADDRESS", help=help)
     add("--ssl_certfile", type=file_path, metavar="FILE", help="certificate (PEM): serve https and wss")
     add("--ssl_keyfile", type=file_path, metavar="FILE", help="its key, if it is not in the same file")
-    add("--max_minutes", type=minutes, metavar="M", help="a stream ends after so many minutes")
+    add("--max_minutes", type=positive, metavar="M", help="a stream ends after so many minutes")
+    help = "at SIGTERM streams may go on for so many seconds, and no new ones are taken; without it all end at once"
+    add("--drain_s", type=positive, default=0.0, metavar="S", help=help)
+    help = "port at which HAProxy's agent-check is told how many places are free"
+    add("--agent_port", type=count(1, 65535), metavar="N", help=help)
     args = parser.parse_args(argv)
     args.token = read_token(args)
     return args
@@ -89,6 +94,7 @@ def parse_args(argv=None):
 def import_live():
     """The modules that need what make live installs. ServeError if it is not there."""
     try:
+        import live.agent
         import live.app
         import live.clocked
         import live.log
@@ -167,13 +173,17 @@ def run(args):
     live.log.configure()
     check_certificate(args.ssl_certfile, args.ssl_keyfile)
     threads = args.threads or default_threads(args.backend, args.streams)
-    with bind(args.host, args.port) as listener:
+    with ExitStack() as stack:
+        listener = stack.enter_context(bind(args.host, args.port))
+        agent_listener = stack.enter_context(bind(args.host, args.agent_port)) if args.agent_port else None
         voice = load_voice(args.checkpoint_path, args.config_path)
         with open_backend(args.backend, voice.model, args.device_id, args.streams, threads=threads) as backend:
             engine = backend.open_engine(args.chunk_factor, args.streams, "latency")
             server = live.clocked.ClockedServer(engine, voice.sample_rate)
             server.warm_up()
             server.start()
+            if agent_listener:
+                stack.enter_context(live.agent.agent(server, agent_listener))
             try:
                 facts = {
                     "backend": backend.name,
@@ -182,7 +192,9 @@ def run(args):
                     "chunk_factor": args.chunk_factor,
                 }
                 access = Access(args.allowed_origins, args.proxies, [args.host], bool(args.ssl_certfile))
-                service = live.session.Service(server, facts, access, args.token, args.max_minutes)
+                service = live.session.Service(
+                    server, facts, access, args.token, args.max_minutes, drain_s=args.drain_s
+                )
                 text = greeting(args, listener.getsockname()[1], f"{backend.name} ({backend.device})")
                 web = live.app.WebServer(service, lambda: print(text, flush=True), args.ssl_certfile, args.ssl_keyfile)
                 web.run(sockets=[listener])

@@ -46,7 +46,6 @@ class Service:
     max_minutes: float | None = None
     page: Path = PAGE
     drain_s: float = 0.0  # that streams may go on when no new ones are taken any more
-    is_draining: bool = False
 
 
 async def serve(websocket, service):
@@ -134,6 +133,8 @@ class Session:
         self._dropped = 0  # samples at the network's rate
         if self._server.failure:
             raise ProtocolError("engine", self._server.failure)
+        if self._server.is_draining:
+            raise ProtocolError("draining", "this server is about to end and takes no new streams; connect again")
         try:
             self._channel = self._server.open(hello.mode == "live", self.flush)
         except ServerFull as error:
@@ -342,7 +343,7 @@ class Session:
             self._note_room()
             if self._connection.writable.is_set():
                 self._send_packet()
-                if self._service.is_draining and not self._is_told_to_drain:
+                if self._server.is_draining and not self._is_told_to_drain:
                     self._is_told_to_drain = True
                     self._send_json({"type": "draining", "seconds": self._service.drain_s})
                 self._send_json(self._statistics())
@@ -357,6 +358,6 @@ class Session:
         if self._stuck is not None and now - self._stuck > STUCK_S:
             raise ProtocolError("stuck", f"nothing was read for {STUCK_S:g} s")
         if now - self._heard > SILENT_S:
-            raise ProtocolError("silent", f"nothing came for {SILENT_S:g} s; send silence to keep a stream open")
+            raise ProtocolError("silent", f"nothing came for {SILENT_S:g} s; send silence or pings to keep it open")
         if self._service.max_minutes and now - self._begin > 60 * self._service.max_minutes:
             raise ProtocolError("time_limit", f"the limit of {self._service.max_minutes:g} minutes is reached")

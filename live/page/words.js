@@ -17,6 +17,7 @@ const CLOSED = {
   4010: ["Your time on this server is over", "Begin again for another turn."],
   4011: ["The server's engine failed, and has to be restarted"],
   4012: ["The connection was too slow to go on"],
+  4013: ["The server is about to end"],
   1012: ["The server is restarting"],
 };
 

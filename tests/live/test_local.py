@@ -457,7 +457,7 @@ def test_devices_by_name(monkeypatch, capsys, name, number, message):
         assert message in str(error.value)
     else:
         assert devices.find_device(name, "output") == number
-        assert (message or "") in capsys.readouterr().out
+        assert (message or "") in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from live import clocked as clocked_module
+from live import converters
 from live import session as session_module
 from live.client import Connection, ServerError
 from live.protocol import CLOSE_CODES, MAX_FRAME
@@ -116,6 +117,27 @@ def test_a_file_comes_back_faster_than_it_plays_and_whole(running, offline):
         assert not [m for m in messages if m["type"] == "dropped"]
 
 
+@pytest.mark.parametrize("packet_ms, chunks", [(13, 1), (25.9, 1), (26, 2), (60, 4)])
+def test_messages_of_several_chunks(packet_ms, chunks):
+    """As many whole ones as fit; what is said stands between the samples where it belongs."""
+    with LiveServer(FakeEngine(1)) as running, connect(running.url, proxy=None) as client:
+        client.send(json.dumps({**HELLO, "packet_ms": packet_ms}))
+        for samples in (SPEECH[:2600], SPEECH[2600:]):
+            client.send(samples.tobytes())
+            client.send('{"type": "ping"}')
+        client.send('{"type": "end"}')
+        sizes, audio, kind = [], b"", None
+        while kind != "ended":
+            received = client.recv(DEADLINE_S)
+            if isinstance(received, bytes):
+                sizes.append(len(received) // 4)
+                audio += received
+            else:
+                kind = json.loads(received)["type"]
+    assert audio == (np.float32(GAIN) * SPEECH).tobytes()
+    assert max(sizes) == 208 * chunks
+
+
 def test_statistics_pings_and_resets(running):
     with Connection(running.url) as connection:
         speaker = threading.Thread(target=speak, args=(connection, np.tile(SPEECH, 4)), kwargs={"rate": 16000})
@@ -169,6 +191,7 @@ MALFORMED = {
         {**HELLO, "format": "u8"},
         {**HELLO, "format": []},
         {**HELLO, "mode": "karaoke"},
+        *({**HELLO, "packet_ms": value} for value in (12.9, 60.1, "26", True, None, float("nan"))),
     ],
     "bad_version": [{**HELLO, "version": 2}, {**HELLO, "version": None}, {**HELLO, "version": True}],
     "bad_message": [[HELLO, "PCM"], [HELLO, '{"type":"dance"}'], [HELLO, "null"]],
@@ -256,6 +279,19 @@ def test_a_silent_client_and_one_over_its_time(monkeypatch):
                 with suppress(TimeoutError):
                     connection.receive(0.01)
         assert error.value.code == "time_limit"
+
+
+def test_a_client_whose_microphone_is_away_keeps_its_stream(monkeypatch):
+    monkeypatch.setattr(session_module, "STATISTICS_S", 0.05)
+    monkeypatch.setattr(session_module, "SILENT_S", 0.5)
+    monkeypatch.setattr(converters, "KEEP_S", 0.05)
+    told = []
+    with LiveServer(FakeEngine(1)) as running:
+        converter = converters.RemoteConverter(running.url, 16000, tell=told.append)
+        pings = 30  # or more in thrice the time after which the server would close
+        wait_until(lambda: running.metric("received_bytes_total") > pings * len('{"type": "ping"}'), "it sends pings")
+        assert running.server.streams == 1 and not told
+        converter.close()
 
 
 def test_a_slow_reader_is_bounded_then_cut_off_and_nobody_else_notices(monkeypatch):
