@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Converts a 16-bit mono WAV file chunk by chunk (npm i onnxruntime-node):
-//     node onnx_stream.js llvc.onnx in.wav out.wav [chunk, hop and lookahead length and sample rate of another file's metadata]
+//     node onnx_stream.js llvc.onnx in.wav out.wav [chunk, in units of 13 ms]
 const fs = require("fs");
 
 // The 16-bit samples of a WAV file's bytes; an Error with what is wrong where it holds no such samples, or at another rate.
@@ -54,41 +54,30 @@ function writeWav(samples, rate) {
   return bytes;
 }
 
-async function convert(model, pcm, chunk, hop, lookahead) {
-  const ort = require("onnxruntime-node");
-  const session = await ort.InferenceSession.create(model);
+async function convert(step, pcm) {
+  const { chunk, lookahead } = step;
   const samples = new Float32Array(pcm.length + chunk + lookahead);
   pcm.forEach((sample, i) => (samples[i] = sample / 32768));
-  const state = {};
-  for (const { name, shape } of session.inputMetadata) {
-    if (name === "samples" || name === "valid") continue;
-    state[name] = new ort.Tensor("float32", new Float32Array(shape.reduce((a, b) => a * b)), shape);
-  }
   const converted = new Int16Array(pcm.length);
   for (let start = 0; start < pcm.length; start += chunk) {
-    const frames = Math.ceil(Math.min(chunk, pcm.length - start) / hop);
-    const valid = new Float32Array(chunk / hop).map((_, i) => (i < frames ? 1 : 0));
-    const result = await session.run({
-      samples: new ort.Tensor("float32", samples.slice(start, start + chunk + lookahead), [chunk + lookahead]),
-      valid: new ort.Tensor("float32", valid, [chunk / hop, 1]),
-      ...state,
-    });
-    result.audio.data.forEach((x, i) => start + i < pcm.length && (converted[start + i] = Math.round(x * 32767)));
-    for (const name in state) state[name] = result[`${name}_next`];
+    const length = Math.min(chunk, pcm.length - start);
+    const audio = await step.convert(samples.subarray(start, start + chunk + lookahead), length);
+    audio.subarray(0, length).forEach((x, i) => (converted[start + i] = Math.round(x * 32767)));
   }
   return converted;
 }
 
-async function main([model, input, output, ...numbers]) {
-  const [chunk = 208, hop = 16, lookahead = 16, rate = 16000] = numbers.map(Number);
+async function main([model, input, output, chunkFactor = "1"]) {
+  const { Step } = await import("../live/page/step.js");
+  const step = await Step.open(require("onnxruntime-node"), fs.readFileSync(model), { chunkFactor: Number(chunkFactor) });
   let pcm;
   try {
-    pcm = readWav(fs.readFileSync(input), rate);
+    pcm = readWav(fs.readFileSync(input), step.rate);
   } catch (error) {
     console.error(`error: ${input}: ${error.message}`);
     process.exit(1);
   }
-  fs.writeFileSync(output, writeWav(await convert(model, pcm, chunk, hop, lookahead), rate));
+  fs.writeFileSync(output, writeWav(await convert(step, pcm), step.rate));
 }
 
 main(process.argv.slice(2));

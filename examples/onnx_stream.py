@@ -44,7 +44,9 @@ def read_wav(path, rate):
 
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 meta = session.get_modelmeta().custom_metadata_map
-chunk, hop, lookahead = (int(meta[name]) for name in ("chunk_length", "hop_length", "lookahead_length"))
+chunk, hop, past, lookahead = (
+    int(meta[name]) for name in ("chunk_length", "hop_length", "past_length", "lookahead_length")
+)
 try:
     samples = read_wav(sys.argv[2], int(meta["sample_rate"])).astype(np.float32) / 32768
 except (OSError, ValueError) as error:
@@ -52,15 +54,20 @@ except (OSError, ValueError) as error:
 
 state = {name: np.zeros(shape, np.float32) for name, shape in json.loads(meta["state"]).items()}
 names = [value.name for value in session.get_outputs()]
-padded = np.pad(samples, (0, chunk + lookahead))
+taken = [value.name for value in session.get_inputs()]
+padded = np.pad(samples, (past, chunk + lookahead))
+begun = (np.arange(len(padded)) >= past - lookahead).astype(np.float32)
 audio = [np.zeros(0, np.float32)]
 for start in range(0, len(samples), chunk):
+    window = slice(start, start + past + chunk + lookahead)
     frames = -(-min(chunk, len(samples) - start) // hop)
     valid = (np.arange(chunk // hop) < frames).astype(np.float32)[:, None]
-    feed = {"samples": padded[start : start + chunk + lookahead], "valid": valid, **state}
-    result = dict(zip(names, session.run(names, feed), strict=True))
-    audio.append(result["audio"])
-    state = {name: result[f"{name}_next"] for name in state}
+    feed = {"window": padded[window][None, None], "begun": begun[window][None, None], "valid": valid, **state}
+    result = dict(zip(names, session.run(names, {name: feed[name] for name in taken}), strict=True))
+    audio.append(result["audio"].flatten())
+    for name in state:
+        new = result[f"{name}_new"]
+        state[name] = np.concatenate((state[name], new))[len(new) :]
 
 with wave.open(sys.argv[3], "wb") as file:
     file.setparams((1, 2, int(meta["sample_rate"]), 0, "NONE", ""))

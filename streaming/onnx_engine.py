@@ -32,7 +32,7 @@ class OnnxEngine(ChunkEngine):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads // workers
         options.inter_op_num_threads = 1
-        graph = build(fold(model), model.config, self.chunk_factor, in_place=True)
+        graph = build(fold(model), model.config, self.chunk_factor)
         session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
         self._streams = [_Stream(session, model.config, self.chunk_factor) for _ in range(self.batch_size)]
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
@@ -91,7 +91,7 @@ class _Stream:
         self._histories = [_Run(h.rows, frames, 0, (h.width,), self._steps) for h in histories(config)]
         self._samples, self._begun = (_Run(past, chunk_len, lookahead, (), self._steps) for _ in range(2))
         self._valid = np.zeros((frames, 1), np.float32)
-        self._audio = np.zeros(chunk_len, np.float32)
+        self._audio = np.zeros((frames, config.L), np.float32)
         taken = {value.name for value in session.get_inputs()}
         self._bindings = []
         for step in range(self._steps):
@@ -130,4 +130,4 @@ class _Stream:
         self._valid[:frames], self._valid[frames:] = 1, 0
         self._session.run_with_iobinding(self._bindings[self._step])
         self._step += 1
-        return self._audio.copy()
+        return self._audio.flatten()

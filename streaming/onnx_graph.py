@@ -4,20 +4,17 @@
 
 """One streaming step of the network as an ONNX graph, of standard operators.
 
-Inputs: `samples`, a chunk and the lookahead behind it, and `valid`, [frames, 1], 1 for each frame of the chunk that is
-there, 0 for those behind the end of the signal. Output: `audio`, the chunk. All state is history, the last rows of
-something, and zero at the start of a stream. It comes as inputs NAME, [rows, width] where nothing else is said:
+Inputs: `window`, [1, 1, past samples, chunk and lookahead]; with a prenet `begun` of the same shape, 0 for what lies
+before the start of the stream, one lookahead before its first sample, 1 behind it; `valid`, [frames, 1], 1 for each
+frame of the chunk that is there, 0 for those behind the end of the signal. Output: `audio`, the chunk. All state is
+history, the last rows of something, and zero at the start of a stream. It comes as inputs NAME, [rows, width]:
 
-    past        the samples before the chunk, [samples]
-    begun       1 for those that the stream had, 0 for those before its start; for a prenet only
     encoder_I   input of encoder layer I, its context of 2 * 2**I frames
     self_I      keys and values of decoder layer I's own frames, dec_buf_len of them; without positions and biases
     cross_I     the same of the memory's frames
     synthesis   what frames add to the samples of those behind them, out_buf_len of them
 
-and goes out as NAME_next, of the same shape, to be given to the next step. A graph for an engine that holds histories
-in place (`build(..., in_place=True)`) gives only the frames that are new, NAME_new, and takes instead of `samples` and
-`past` the whole `window` [1, 1, past samples, chunk and lookahead], and `begun` for all of it.
+and what has to be added behind them goes out as NAME_new, [frames, width]. So histories can be held in place.
 """
 
 from dataclasses import dataclass
@@ -32,6 +29,8 @@ OPSET = 18
 IR_VERSION = 9
 EPSILON = 1e-5  # of all norms
 LEAKY_SLOPE = 0.01
+WEIGHT = 4096  # an array of so many numbers is a weight, and large
+END = np.iinfo(np.int64).max  # where a slice ends that takes all
 CONNECTIONS = {"add": "Add", "multiply": "Mul"}  # ops for those of reference.config
 
 
@@ -61,21 +60,28 @@ def histories(config):
     return [*encoder, *decoder, History("synthesis", config.out_buf_len, (config.out_buf_len + 1) * config.L)]
 
 
-def build(network, config, chunk_factor, in_place=False):
-    """The ModelProto of a step of chunk_factor decoder windows, for a FoldedNetwork and its LLVCConfig."""
-    return _Step(network, config, chunk_factor, in_place).model
+def build(network, config, chunk_factor=None, half_weights=False):
+    """The ModelProto of a step of chunk_factor decoder windows, for a FoldedNetwork and its LLVCConfig.
+
+    None is any number of them: the dimensions `samples` and `frames` are free, and become constants where the session
+    is told what they are (free dimension overrides). Half weights are stored as 16-bit floats, rounded, and become
+    32-bit ones when the session is made.
+    """
+    return _Step(network, config, chunk_factor, half_weights).model
 
 
 class _Step:
-    def __init__(self, network, config, chunk_factor, in_place):
-        self.config, self.windows, self.in_place = config, chunk_factor, in_place
-        self.frames = chunk_factor * config.dec_chunk_size
+    def __init__(self, network, config, chunk_factor, half_weights):
+        self.config, self.windows, self.half_weights = config, chunk_factor, half_weights
+        self.frames = chunk_factor and chunk_factor * config.dec_chunk_size
         self.histories = {history.name: history for history in histories(config)}
         self._nodes, self._inputs, self._outputs, self._constants = [], [], [], {}
         self._names = {}  # of what goes out
 
-        window, begun = self._window()
-        self.valid = self._input("valid", [self.frames, 1])
+        samples = self.frames and past_samples(config) + self.frames * config.L + config.lookahead_len
+        window = self._input("window", [1, 1, samples or "samples"])
+        begun = self._input("begun", [1, 1, samples or "samples"]) if network.prenet else None
+        self.valid = self._input("valid", [self.frames or "frames", 1])
         features = self._features(self._prenet(network.prenet, window, begun), network.in_conv)
         e = features
         for i, layer in enumerate(network.encoder):
@@ -91,33 +97,6 @@ class _Step:
         self.model = self._finished()
 
     # The graph's parts.
-
-    def _window(self):
-        """The samples that the chunk depends on, [1, 1, N], and where the stream had begun."""
-        config, past = self.config, past_samples(self.config)
-        chunk_len = self.frames * config.L
-        length = past + chunk_len + config.lookahead_len
-        if self.in_place:
-            window = self._input("window", [1, 1, length])
-            return window, self._input("begun", [1, 1, length]) if config.convnet_config.convnet_prenet else None
-        samples = self._input("samples", [chunk_len + config.lookahead_len])
-        window = self._follow("past", past, samples, chunk_len)
-        begun = None
-        if config.convnet_config.convnet_prenet:
-            # Silence as long as the lookahead belongs to every stream.
-            silence = np.zeros(length, np.float32)
-            silence[past - config.lookahead_len :] = 1
-            begun = self._follow("begun", past, np.ones(chunk_len + config.lookahead_len, np.float32), chunk_len)
-            begun = self._op("Reshape", self._op("Max", begun, silence), self._ints(1, 1, length))
-        return self._op("Reshape", window, self._ints(1, 1, length)), begun
-
-    def _follow(self, name, past, new, chunk_len):
-        """A history of `past` samples and what is new behind it; puts out what is the past of the next chunk."""
-        if not past:
-            return new
-        joined = self._op("Concat", self._input(name, [past]), new, axis=0)
-        self._output(f"{name}_next", self._slice(joined, chunk_len, chunk_len + past), [past])
-        return joined
 
     def _prenet(self, blocks, window, begun):
         """All samples that frames see, [1, 1, N]; the receptive field at the left is of no use any more."""
@@ -160,26 +139,26 @@ class _Step:
     def _features(self, x, weight):
         """ReLU of in_conv, [frames, enc_dim]."""
         L, lookahead = self.config.L, self.config.lookahead_len
-        hops = self.frames + 2 * lookahead // L
         start = past_samples(self.config) - lookahead
-        x = self._slice(x, start, start + hops * L, axis=2) if start else x
-        x = self._op("Reshape", x, self._ints(hops, L))
-        if lookahead:
-            x = self._op("Concat", *(self._slice(x, k, k + self.frames) for k in range(hops - self.frames + 1)), axis=1)
+        x = self._slice(x, start, END, axis=2) if start else x
+        x = self._op("Reshape", x, self._ints(-1, L))
+        more = 2 * lookahead // L  # hops of a frame
+        if more:
+            x = self._op("Concat", *(self._slice(x, k, k - more or END) for k in range(more + 1)), axis=1)
         return self._op("Relu", self._op("MatMul", x, weight))
 
     def _encoder_layer(self, layer, i, x):
-        dilation, frames = 2**i, self.frames
-        past = self._past(f"encoder_{i}")
-        if dilation < frames:  # some taps lie in the chunk
-            past = self._op("Concat", past, x, axis=0)
-        taps = [self._slice(past, k * dilation, k * dilation + frames) for k in range(ENCODER_KERNEL_SIZE - 1)] + [x]
-        taps = [self._op("Mul", tap, weight) for tap, weight in zip(taps, layer.taps, strict=True)]
+        dilation, past = 2**i, self._past(f"encoder_{i}")
+        self._advance(f"encoder_{i}", x)
+        if self.frames and dilation >= self.frames:  # no tap lies in the chunk
+            taps = [self._slice(past, k * dilation, k * dilation + self.frames) for k in (0, 1)]
+        else:
+            joined = self._op("Concat", past, x, axis=0)
+            taps = [self._slice(joined, k * dilation, (k - 2) * dilation) for k in (0, 1)]
+        taps = [self._op("Mul", tap, weight) for tap, weight in zip((*taps, x), layer.taps, strict=True)]
         y = self._op("Add", self._op("Add", taps[0], taps[1]), self._op("Add", taps[2], layer.bias))
         y = self._op("Relu", self._norm(y, layer.norm1))
         y = self._norm(self._op("Gemm", y, layer.pointwise, layer.pointwise_bias), layer.norm2)
-        joined = past if dilation < frames else None
-        self._advance(f"encoder_{i}", x, joined)
         return self._op("Add", x, self._op("Relu", y))
 
     def _projections(self, projection, e, labelled):
@@ -187,12 +166,13 @@ class _Step:
         if projection is None:
             return [self._op("Mul", x, self.valid) for x in (labelled, e)]
         weights, biases = projection
-        _, k, dim = weights.shape
-        x = self._op("Reshape", e, self._ints(1, self.frames, k, dim))
-        x = self._op("ReduceSum", self._op("Mul", x, weights[:, None]), self._ints(2), keepdims=0)
-        x = self._op("Mul", self._op("Relu", self._op("Add", x, biases[:, None])), self.valid)
+        parts = self._op("Mul", e, weights.reshape(2, 1, -1))
+        k = weights.shape[1]
+        if k > 1:
+            parts = self._op("Sum", *self._op("Split", parts, outputs=k, axis=2, num_outputs=k))
+        x = self._op("Mul", self._op("Relu", self._op("Add", parts, biases[:, None])), self.valid)
         memory, target = self._op("Split", x, outputs=2, axis=0, num_outputs=2)
-        return [self._op("Reshape", x, self._ints(self.frames, dim)) for x in (target, memory)]
+        return [self._op("Squeeze", x, self._ints(0)) for x in (target, memory)]
 
     def _decoder_layer(self, layer, i, x, memory):
         """x and memory [frames, dec_dim] -> [frames, dec_dim]."""
@@ -200,14 +180,14 @@ class _Step:
         attention = layer.self_attention
         # Queries, keys and values of the same frames: one product.
         weight = np.concatenate((attention.query, attention.key_value), axis=1)
-        bias = np.pad(np.tile(attention.query_bias, (self.windows, 1)), ((0, 0), (0, 2 * dim)))
+        bias = self._each_window(np.pad(attention.query_bias, ((0, 0), (0, 2 * dim))))
         query, key_value = self._op(
             "Split", self._op("Gemm", x, weight, bias), self._ints(dim, 2 * dim), outputs=2, axis=1
         )
         y = self._attend(attention, f"self_{i}", query, key_value)
         x = self._norm(self._op("Add", x, y), layer.norms[0])
         attention = layer.cross_attention
-        query = self._op("Gemm", x, attention.query, np.tile(attention.query_bias, (self.windows, 1)))
+        query = self._op("Gemm", x, attention.query, self._each_window(attention.query_bias))
         y = self._attend(attention, f"cross_{i}", query, self._op("MatMul", memory, attention.key_value))
         x = self._norm(self._op("Add", x, y), layer.norms[1])
         weight1, bias1, weight2, bias2 = layer.feed_forward
@@ -216,48 +196,68 @@ class _Step:
 
     def _attend(self, attention, name, query, key_value):
         """The attention's output and its positions, [frames, dec_dim]."""
-        past_len, chunk, dim = self.config.dec_buf_len, self.config.dec_chunk_size, self.config.dec_dim
-        keys = past_len + chunk
+        chunk, dim = self.config.dec_chunk_size, self.config.dec_dim
+        keys = self.config.dec_buf_len + chunk
         joined = self._op("Concat", self._past(name), key_value, axis=0)
-        self._advance(name, key_value, joined)
-        if self.windows > 1:
-            rows = np.arange(self.windows)[:, None] * chunk + np.arange(keys)
-            joined = self._op("Gather", joined, self._ints(*rows.flatten()), axis=0)
-        joined = self._op("Reshape", joined, self._ints(self.windows, keys, 2 * dim))
+        self._advance(name, key_value)
+        if self.windows != 1:
+            joined = self._op("Gather", joined, self._window_rows(), axis=0)
         if attention.key_value_positions is not None:
             joined = self._op("Add", joined, attention.key_value_positions)
-        key, value = self._op("Split", joined, outputs=2, axis=2, num_outputs=2)
+        key, value = self._op("Split", joined, outputs=2, axis=-1, num_outputs=2)
         query, key, value = (
-            self._op("Transpose", self._op("Reshape", x, self._ints(self.windows, rows, NUM_HEADS, -1)), perm=perm)
+            self._op("Transpose", self._op("Reshape", x, self._ints(-1, rows, NUM_HEADS, dim // NUM_HEADS)), perm=perm)
             for x, rows, perm in ((query, chunk, (0, 2, 1, 3)), (key, keys, (0, 2, 3, 1)), (value, keys, (0, 2, 1, 3)))
         )
         scores = self._op("Softmax", self._op("MatMul", query, key), axis=-1)
         y = self._op("Transpose", self._op("MatMul", scores, value), perm=(0, 2, 1, 3))
-        y = self._op("Reshape", y, self._ints(self.frames, dim))
-        return self._op("Gemm", y, attention.out, np.tile(attention.out_bias, (self.windows, 1)))
+        y = self._op("Reshape", y, self._ints(-1, dim))
+        return self._op("Gemm", y, attention.out, self._each_window(attention.out_bias))
 
     def _mask(self, projection, x):
         """The decoder's part of the mask, [frames, enc_dim]."""
         if projection is None:
             return x
         weight, bias = projection
-        x = self._op("Reshape", x, self._ints(self.frames, 1, -1))
+        x = self._op("Reshape", x, self._ints(-1, 1, self.config.dec_dim))
         x = self._op("Relu", self._op("Add", self._op("Mul", x, weight), bias))
-        return self._op("Reshape", x, self._ints(self.frames, self.config.enc_dim))
+        return self._op("Reshape", x, self._ints(-1, self.config.enc_dim))
 
     def _synthesis(self, out_conv, x):
         """out_conv of masked features x, as pieces of L samples that overlap those of the frames before."""
         L, past_len = self.config.L, self.config.out_buf_len
-        pieces = past_len + 1
-        x = self._op("MatMul", x, out_conv)
-        joined = self._op("Concat", self._past("synthesis"), x, axis=0)
-        self._advance("synthesis", x, joined)
-        piece = np.arange(pieces)
-        rows = (np.arange(self.frames)[:, None] + past_len - piece) * pieces + piece
-        x = self._op("Reshape", joined, self._ints(-1, L))
-        x = self._op("Reshape", self._op("Gather", x, self._ints(*rows.flatten()), axis=0), self._ints(-1, pieces, L))
-        x = self._op("Tanh", self._op("ReduceSum", x, self._ints(1), keepdims=0))
-        self._output("audio", self._op("Reshape", x, self._ints(-1)), [self.frames * L])
+        new = self._op("MatMul", x, out_conv)
+        joined = self._op("Concat", self._past("synthesis"), new, axis=0)
+        self._advance("synthesis", new)
+        pieces = [
+            self._op("Slice", joined, self._ints(past_len - k, k * L), self._ints(-k or END, (k + 1) * L))
+            for k in range(past_len + 1)
+        ]
+        samples = self._op("Tanh", self._op("Sum", *pieces))
+        self._output("audio", samples, [self.frames or "frames", L])
+
+    # What depends on the number of windows. Where it is free, ONNX Runtime makes constants of it.
+
+    def _count(self):
+        """The number of windows, [1]."""
+        return self._op("Div", self._op("Shape", self.valid, end=1), self._ints(self.config.dec_chunk_size))
+
+    def _each_window(self, rows):
+        """`rows` [frames of a window, width] for every window."""
+        if self.windows:
+            return np.tile(rows, (self.windows, 1))
+        return self._op("Tile", rows, self._op("Concat", self._count(), self._ints(1), axis=0))
+
+    def _window_rows(self):
+        """Which of the past and new rows the windows see, [windows, rows]."""
+        chunk = self.config.dec_chunk_size
+        rows = np.arange(self.config.dec_buf_len + chunk)
+        if self.windows:
+            return rows + chunk * np.arange(self.windows)[:, None]
+        starts = self._op(
+            "Range", np.int64(0), self._op("Squeeze", self._op("Shape", self.valid, end=1)), np.int64(chunk)
+        )
+        return self._op("Add", self._op("Unsqueeze", starts, self._ints(1)), rows)
 
     # Histories.
 
@@ -265,17 +265,9 @@ class _Step:
         history = self.histories[name]
         return self._input(name, [history.rows, history.width])
 
-    def _advance(self, name, new, joined):
-        """Puts out what follows `name` when the rows `new` come; `joined` is past and new, if it is at hand."""
-        history = self.histories[name]
-        if self.in_place:
-            self._output(f"{name}_new", new, [self.frames, history.width])
-            return
-        if joined is None:
-            joined = self._op("Concat", name, new, axis=0)
-        self._output(
-            f"{name}_next", self._slice(joined, self.frames, self.frames + history.rows), [history.rows, history.width]
-        )
+    def _advance(self, name, new):
+        """Puts out the rows that come behind history `name`."""
+        self._output(f"{name}_new", new, [self.frames or "frames", self.histories[name].width])
 
     # Nodes.
 
@@ -287,7 +279,13 @@ class _Step:
         return names[0] if outputs == 1 else names
 
     def _norm(self, x, norm):
-        return self._op("LayerNormalization", x, *norm, epsilon=EPSILON)
+        if self.windows:
+            return self._op("LayerNormalization", x, *norm, epsilon=EPSILON)
+        # In WebAssembly this takes ONNX Runtime half as long, with its affine part; natively a quarter longer.
+        x = self._op("Unsqueeze", x, self._ints(1))
+        x = self._op("InstanceNormalization", x, np.ones(1, np.float32), np.zeros(1, np.float32), epsilon=EPSILON)
+        gain, bias = norm
+        return self._op("Add", self._op("Mul", self._op("Squeeze", x, self._ints(1)), gain), bias)
 
     def _slice(self, x, start, stop, axis=0):
         return self._op("Slice", x, self._ints(start), self._ints(stop), self._ints(axis))
@@ -299,10 +297,15 @@ class _Step:
         """The name of a constant; equal ones are one."""
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
-            self._constants[key] = numpy_helper.from_array(
-                np.ascontiguousarray(array), f"constant_{len(self._constants)}"
-            )
-        return self._constants[key].name
+            name = f"constant_{len(self._constants)}"
+            half = self.half_weights and array.dtype == np.float32 and array.size >= WEIGHT
+            stored = numpy_helper.from_array(np.asarray(array, np.float16 if half else None, order="C"), name)
+            if half:
+                self._nodes.append(
+                    helper.make_node("Cast", [name], [f"{name}_32"], name=f"{name}_32", to=TensorProto.FLOAT)
+                )
+            self._constants[key] = stored, f"{name}_32" if half else name
+        return self._constants[key][1]
 
     def _input(self, name, shape):
         self._inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
@@ -316,7 +319,9 @@ class _Step:
         for node in self._nodes:
             for names in (node.input, node.output):
                 names[:] = [self._names.get(name, name) for name in names]
-        graph = helper.make_graph(self._nodes, "llvc", self._inputs, self._outputs, list(self._constants.values()))
+        graph = helper.make_graph(
+            self._nodes, "llvc", self._inputs, self._outputs, [stored for stored, _ in self._constants.values()]
+        )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         onnx.checker.check_model(model, full_check=True)
         return model

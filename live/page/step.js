@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A voice's streaming step, as python -m demo.export writes it, on ONNX Runtime for JavaScript, in browsers and in node.
+// streaming/onnx_graph.py says what goes in and out.
 
 // What an ONNX file says of itself, a Map of texts: the metadata_props of its ModelProto. ONNX Runtime does not give
 // them in browsers. An Error where `bytes` (Uint8Array) are no ONNX file.
@@ -20,48 +21,56 @@ export class Step {
     const metadata = readMetadata(model);
     const numbers = NUMBERS.map((name) => Number(metadata.get(name) ?? NaN));
     if (!numbers.every((x) => Number.isInteger(x) && x >= 0) || !metadata.has("state")) throw new Error(NO_VOICE);
-    if (Number(metadata.get("chunk_factor")) !== chunkFactor) {
-      throw new Error(`This voice was exported for chunks of ${metadata.get("chunk_factor")} × 13 ms only.`);
-    }
+    const step = new Step(ort, metadata, numbers, chunkFactor);
     try {
-      const step = new Step(ort, await ort.InferenceSession.create(model, options), metadata, chunkFactor);
+      step.session = await ort.InferenceSession.create(model, { freeDimensionOverrides: step.dimensions, ...options });
+      step.reset(JSON.parse(metadata.get("state")));
       await step.convert(new Float32Array(step.chunk + step.lookahead)); // says what does not fit, and takes longer
-      step.reset();
-      return step;
     } catch (error) {
       throw new Error(`This voice's network cannot be run: ${error.message}`);
     }
+    step.reset();
+    return step;
   }
 
-  constructor(ort, session, metadata, chunkFactor) {
-    const [rate, hop, chunk, lookahead] = NUMBERS.map((name) => Number(metadata.get(name)));
-    // Hz, then samples: of a frame, of what is converted at a time, and of what is known of the time behind it.
-    Object.assign(this, { rate, hop, chunk, lookahead, chunkFactor });
-    this.name = metadata.get("checkpoint");
+  constructor(ort, metadata, [rate, hop, window, past, lookahead], chunkFactor) {
     this.ort = ort;
-    this.session = session;
-    this.shapes = Object.entries(JSON.parse(metadata.get("state")));
-    this.reset();
+    this.name = metadata.get("checkpoint");
+    this.chunkFactor = chunkFactor;
+    this.rate = rate; // Hz; all else in samples: of a frame, of what is converted at a time, of what is known behind it
+    this.hop = hop;
+    this.chunk = chunkFactor * window;
+    this.lookahead = lookahead;
+    this.pastLength = past;
+    this.dimensions = { samples: past + this.chunk + lookahead, frames: this.chunk / hop };
   }
 
   // The next chunk is the first of its stream.
-  reset() {
-    this.state = Object.fromEntries(
-      this.shapes.map(([name, shape]) => [name, this.tensor(new Float32Array(shape.reduce((a, b) => a * b)), shape)]),
-    );
+  reset(shapes = this.shapes) {
+    this.shapes = shapes;
+    this.converted = 0;
+    this.past = new Float32Array(this.pastLength);
+    const { frames } = this.dimensions;
+    this.histories = Object.entries(shapes).map(([name, [rows, width]]) => [name, new History(rows, width, frames)]);
   }
 
   // Converts a chunk, with the lookahead behind it: Float32Array [chunk + lookahead] -> Float32Array [chunk]. Of the
   // signal's last chunk only `length` samples are there. One at a time: await it before the next.
-  async convert(window, length = this.chunk) {
-    const valid = new Float32Array(this.chunk / this.hop).fill(1, 0, Math.ceil(length / this.hop));
-    const { audio, ...next } = await this.session.run({
-      ...this.state,
-      samples: this.tensor(window, [window.length]),
-      valid: this.tensor(valid, [valid.length, 1]),
-    });
-    for (const name in this.state) this.state[name] = next[`${name}_next`];
-    return audio.data;
+  async convert(samples, length = this.chunk) {
+    const { chunk, pastLength, lookahead } = this;
+    const window = new Float32Array(this.dimensions.samples);
+    window.set(this.past);
+    window.set(samples, pastLength);
+    const begun = new Float32Array(window.length).fill(1, Math.max(0, pastLength - lookahead - this.converted));
+    const valid = new Float32Array(this.dimensions.frames).fill(1, 0, Math.ceil(length / this.hop));
+    const feeds = { window: this.tensor(window, 1, 1, window.length), valid: this.tensor(valid, valid.length, 1) };
+    if (this.session.inputNames.includes("begun")) feeds.begun = this.tensor(begun, 1, 1, begun.length);
+    for (const [name, history] of this.histories) feeds[name] = this.tensor(history.last, history.rows, history.width);
+    const results = await this.session.run(feeds);
+    for (const [name, history] of this.histories) history.push(results[`${name}_new`].data);
+    this.past = window.subarray(chunk, chunk + pastLength);
+    this.converted += chunk;
+    return results.audio.data;
   }
 
   // Gives its memory back; it converts no more.
@@ -69,12 +78,35 @@ export class Step {
     return this.session.release();
   }
 
-  tensor(data, shape) {
+  tensor(data, ...shape) {
     return new this.ort.Tensor("float32", data, shape);
   }
 }
 
-const NUMBERS = ["sample_rate", "hop_length", "chunk_length", "lookahead_length"];
+// The last `rows` rows of what is pushed, in a buffer that they move on in; when it is full its end becomes its beginning.
+class History {
+  constructor(rows, width, added) {
+    Object.assign(this, { rows, width, at: 0 });
+    this.length = rows * width;
+    this.buffer = new Float32Array(this.length + PUSHES * added * width);
+  }
+
+  get last() {
+    return this.buffer.subarray(this.at, this.at + this.length);
+  }
+
+  push(values) {
+    if (this.at + this.length + values.length > this.buffer.length) {
+      this.buffer.copyWithin(0, this.at, this.at + this.length);
+      this.at = 0;
+    }
+    this.buffer.set(values, this.at + this.length);
+    this.at += values.length;
+  }
+}
+
+const PUSHES = 16; // until a history's end becomes its beginning
+const NUMBERS = ["sample_rate", "hop_length", "chunk_length", "past_length", "lookahead_length"];
 const NO_ONNX = "This is not an ONNX file.";
 const NO_VOICE = "This ONNX file is not a voice as python -m demo.export writes it.";
 

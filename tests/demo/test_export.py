@@ -22,36 +22,86 @@ from support.golden import OPTIONS, PUBLISHED, SMALL, load_golden, relative_erro
 from demo.export import main
 from demo.voice import ROOT
 from reference.fold import fold
-from streaming.onnx_graph import build
+from streaming.onnx_graph import WEIGHT, build, histories, past_samples
 
 TOLERANCE = 1e-5
 
 
-@pytest.mark.parametrize("chunk_factor", [1, 2])
+def overrides(config, chunk_factor):
+    """Session options that make constants of the dimensions that a chunk of so many windows has."""
+    frames = chunk_factor * config.dec_chunk_size
+    options = onnxruntime.SessionOptions()
+    options.add_free_dimension_override_by_name("frames", frames)
+    samples = past_samples(config) + frames * config.L + config.lookahead_len
+    options.add_free_dimension_override_by_name("samples", samples)
+    return options
+
+
+def convert(session, config, chunk_factor, samples):
+    """The network's output for `samples`, chunk by chunk, with the state in the hands of the caller."""
+    chunk, past, lookahead = chunk_factor * config.chunk_len, past_samples(config), config.lookahead_len
+    padded = np.pad(samples, (past, chunk + lookahead))
+    begun = (np.arange(len(padded)) >= past - lookahead).astype(np.float32)
+    state = {history.name: np.zeros((history.rows, history.width), np.float32) for history in histories(config)}
+    taken = [value.name for value in session.get_inputs()]
+    names = [value.name for value in session.get_outputs()]
+    audio = []
+    for start in range(0, len(samples), chunk):
+        window = slice(start, start + past + chunk + lookahead)
+        frames = -(-min(chunk, len(samples) - start) // config.L)
+        feed = state | {
+            "window": padded[window][None, None],
+            "begun": begun[window][None, None],
+            "valid": (np.arange(chunk // config.L) < frames).astype(np.float32)[:, None],
+        }
+        result = dict(zip(names, session.run(names, {name: feed[name] for name in taken}), strict=True))
+        audio.append(result["audio"].flatten())
+        for name, past_rows in state.items():
+            new = result[f"{name}_new"]
+            state[name] = np.concatenate((past_rows, new))[len(new) :]
+    return np.concatenate(audio)[: len(samples)]
+
+
 @pytest.mark.parametrize("name", (*PUBLISHED, *SMALL, *OPTIONS))
-def test_steps_with_explicit_state(name, chunk_factor):
+def test_any_chunk_with_explicit_state(name):
     golden = load_golden(name)
     config = golden.model.config
-    proto = build(fold(golden.model), config, chunk_factor)
-    onnx.checker.check_model(proto, full_check=True)
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    state = {value.name: np.zeros(value.shape, np.float32) for value in session.get_inputs()}
-    names = [value.name for value in session.get_outputs()]
-    chunk, lookahead = chunk_factor * config.chunk_len, config.lookahead_len
-    length = 3 * chunk + chunk // 2 + 3  # ends within a frame
-    samples = golden.arrays["audio"][:length]
-    padded = np.pad(samples, (0, chunk + lookahead))
-    audio = []
-    for start in range(0, length, chunk):
-        state["samples"] = padded[start : start + chunk + lookahead]
-        frames = -(-min(chunk, length - start) // config.L)
-        state["valid"] = (np.arange(chunk // config.L) < frames).astype(np.float32)[:, None]
-        result = dict(zip(names, session.run(names, state), strict=True))
-        audio.append(result.pop("audio"))
-        state.update({name.removesuffix("_next"): value for name, value in result.items()})
+    proto = build(fold(golden.model), config).SerializeToString()
+    samples = golden.arrays["audio"][: 6 * config.chunk_len + config.chunk_len // 2 + 3]  # ends within a frame
     with torch.no_grad():
         expected = golden.model(torch.from_numpy(samples)[None, None])[0, 0]
-    assert relative_error(np.concatenate(audio)[:length], expected) < TOLERANCE
+    for chunk_factor, options in ((1, overrides(config, 1)), (2, overrides(config, 2)), (3, None)):
+        session = onnxruntime.InferenceSession(proto, options, providers=["CPUExecutionProvider"])
+        assert relative_error(convert(session, config, chunk_factor, samples), expected) < TOLERANCE
+
+
+def test_what_depends_on_the_chunk_becomes_constant(tmp_path):
+    golden = load_golden("llvc")
+    options = overrides(golden.model.config, 2)
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    proto = build(fold(golden.model), golden.model.config, half_weights=True).SerializeToString()
+    onnxruntime.InferenceSession(proto, options, providers=["CPUExecutionProvider"])
+    ops = {node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node}
+    assert not ops & {"Cast", "Shape", "Range", "Tile", "Div"}
+
+
+def test_half_weights():
+    """Stored as 16-bit floats, computed in 32: the network whose weights are so rounded."""
+    golden = load_golden("llvc")
+    config, network = golden.model.config, fold(golden.model)
+    halves = build(network, config, half_weights=True).SerializeToString()
+    proto = build(network, config)
+    assert len(halves) < 0.52 * proto.ByteSize()
+    for constant in proto.graph.initializer:
+        array = onnx.numpy_helper.to_array(constant)
+        if array.dtype == np.float32 and array.size >= WEIGHT:
+            constant.CopyFrom(onnx.numpy_helper.from_array(np.float32(np.float16(array)), constant.name))
+    samples = golden.arrays["audio"][: 4 * config.chunk_len]
+    results = [
+        convert(onnxruntime.InferenceSession(p, providers=["CPUExecutionProvider"]), config, 1, samples)
+        for p in (halves, proto.SerializeToString())
+    ]
+    assert relative_error(results[0], results[1]) < TOLERANCE
 
 
 @pytest.fixture
