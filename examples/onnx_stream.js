@@ -67,15 +67,24 @@ async function convert(step, pcm) {
   return converted;
 }
 
+function fail(path, error) {
+  console.error(`error: ${path}: ${error.message}`);
+  process.exit(1);
+}
+
 async function main([model, input, output, chunkFactor = "1"]) {
+  const ort = require("onnxruntime-node");
   const { Step } = await import("../live/page/step.js");
-  const step = await Step.open(require("onnxruntime-node"), fs.readFileSync(model), { chunkFactor: Number(chunkFactor) });
-  let pcm;
+  let step, pcm;
+  try {
+    step = await Step.open(ort, fs.readFileSync(model), { chunkFactor: Number(chunkFactor) });
+  } catch (error) {
+    fail(model, error);
+  }
   try {
     pcm = readWav(fs.readFileSync(input), step.rate);
   } catch (error) {
-    console.error(`error: ${input}: ${error.message}`);
-    process.exit(1);
+    fail(input, error);
   }
   fs.writeFileSync(output, writeWav(await convert(step, pcm), step.rate));
 }

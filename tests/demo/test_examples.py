@@ -15,34 +15,50 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import soundfile
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-CHUNK, HOP, LOOKAHEAD = 208, 16, 16
+CHUNK, HOP, PAST, LOOKAHEAD = 208, 16, 40, 16
 
 PYTHON_STUB = f"""
 from types import SimpleNamespace
-META = {{"chunk_length": "{CHUNK}", "hop_length": "{HOP}", "lookahead_length": "{LOOKAHEAD}"}}
-META |= {{"sample_rate": "16000", "state": '{{"s": [2]}}'}}
+META = {{"chunk_length": "{CHUNK}", "hop_length": "{HOP}", "past_length": "{PAST}", "lookahead_length": "{LOOKAHEAD}"}}
+META |= {{"sample_rate": "16000", "state": '{{"s": [2, 1]}}'}}
+def values(*names):
+    return [SimpleNamespace(name=name) for name in names]
 class InferenceSession:
     def __init__(self, path, providers): ...
     def get_modelmeta(self):
         return SimpleNamespace(custom_metadata_map=META)
+    def get_inputs(self):
+        return values("window", "begun", "valid", "s")
     def get_outputs(self):
-        return [SimpleNamespace(name="audio"), SimpleNamespace(name="s_next")]
+        return values("audio", "s_new")
     def run(self, names, feed):
-        return [feed["samples"][:{CHUNK}], feed["s"]]
+        return [feed["window"][0, 0, {PAST}:{PAST + CHUNK}], feed["s"]]
 """
 NODE_STUB = f"""
 exports.Tensor = class {{ constructor(type, data, dims) {{ Object.assign(this, {{ type, data, dims }}); }} }};
 exports.InferenceSession = {{
   create: async () => ({{
-    inputMetadata: [{{ name: "samples" }}, {{ name: "valid" }}, {{ name: "s", shape: [2] }}],
-    run: async (feed) => ({{ audio: {{ data: feed.samples.data.slice(0, {CHUNK}) }}, s_next: feed.s }}),
+    inputNames: ["window", "begun", "valid", "s"],
+    run: async (feed) => ({{ audio: {{ data: feed.window.data.slice({PAST}, {PAST + CHUNK}) }}, s_new: feed.s }}),
   }}),
 }};
 """
+
+
+def model():
+    """An ONNX file that says what the examples ask for."""
+    proto = onnx.helper.make_model(onnx.helper.make_graph([], "none", [], []))
+    numbers = {"chunk_length": CHUNK, "hop_length": HOP, "past_length": PAST, "lookahead_length": LOOKAHEAD}
+    numbers = {name: str(number) for name, number in numbers.items()}
+    onnx.helper.set_model_props(proto, numbers | {"sample_rate": "16000", "state": '{"s": [2, 1]}'})
+    return proto.SerializeToString()
+
+
 SAMPLES = np.random.default_rng(0).integers(-30000, 30000, 1000).astype("<i2")
 
 
@@ -63,6 +79,7 @@ def example(request, tmp_path):
 
     def run(content):
         (tmp_path / "in.wav").write_bytes(content)
+        (tmp_path / "model.onnx").write_bytes(model())
         command.extend([str(EXAMPLES / f"onnx_stream.{request.param}"), "model.onnx", "in.wav", "out.wav"])
         process = subprocess.run(
             command, cwd=tmp_path, env=os.environ | {variable: str(stubs)}, capture_output=True, text=True, timeout=120
