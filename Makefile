@@ -7,7 +7,7 @@ PYTEST = OMP_NUM_THREADS=1 $(PYTHON_IN_VENV) -m pytest -q -n 4 --dist loadfile -
 # what can be installed apart: the dependency groups of pyproject.toml
 PURPOSES = card live corpus evaluation training acceptance
 
-.PHONY: demo test quick lint setup mutants $(PURPOSES)
+.PHONY: demo test quick lint setup mutants page $(PURPOSES)
 
 demo: .venv/.demo ## converts test_wavs/example.wav
 	$(PYTHON_IN_VENV) demo.py
@@ -24,6 +24,13 @@ lint: setup
 
 mutants: setup ## what the tests do not notice of small changes: in MODULES="a.py b.py", else in what changed since the last tag
 	OMP_NUM_THREADS=1 nice $(PYTHON_IN_VENV) -m tools.mutants $(MODULES)
+
+page: live/node_modules/.package-lock.json ## installs what the live page needs to convert in the browser: Node.js and its npm are there
+
+live/node_modules/.package-lock.json: live/package.json live/package-lock.json
+	@command -v npm >/dev/null || { echo "error: npm is not there; install Node.js 18 or newer (apt install nodejs npm)" >&2; exit 1; }
+	cd live && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
 
 setup: .venv/.tests ## makes .venv with all that the tests need, where it is missing or what is to be installed has changed
 

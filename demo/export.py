@@ -3,82 +3,50 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """Writes a voice as an ONNX file, a streaming step with explicit state: python -m demo.export -o llvc.onnx
+Or as a web site that converts in its visitors' browsers: python -m demo.export --site DIR
 
 streaming/onnx_graph.py says what goes in and out; examples/ has programs in Python and JavaScript that need no more
 than the file and ONNX Runtime. The file's metadata holds all that they have to know; chunks are as long as they like.
 """
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
-import onnx
-
 from audio.files import replacing
-from reference.errors import LLVCError
-from reference.fold import fold
-from streaming.onnx_graph import build, histories, past_samples
 
+from .onnx_file import ExportError, export
 from .program import Parser, exit_code, file_path
+from .site import write_site
 from .voice import add_voice, load_voice
-
-CODE_LICENCE = "Apache-2.0"
-
-
-class ExportError(LLVCError):
-    """A network that cannot be exported."""
-
-
-def metadata(voice):
-    """What a program has to know of the file, as texts: numbers in samples where nothing else is said."""
-    config = voice.model.config
-    return {
-        "sample_rate": str(voice.sample_rate),
-        "hop_length": str(config.L),
-        "chunk_length": str(config.chunk_len),  # a chunk is this or a multiple
-        "past_length": str(past_samples(config)),
-        "lookahead_length": str(config.lookahead_len),
-        "state": json.dumps({history.name: [history.rows, history.width] for history in histories(config)}),
-        "model_params": json.dumps(asdict(config)),
-        "checkpoint": voice.name,
-        "checkpoint_sha256": voice.sha256(),
-        "licence": f"code: {CODE_LICENCE}; weights: that of their checkpoint",
-    }
-
-
-def export(voice, half_weights=False):
-    """The ModelProto of a step of any number of decoder windows, with its metadata. ExportError if it is too large."""
-    try:
-        proto = build(fold(voice.model), voice.model.config, half_weights=half_weights)
-    except (ValueError, onnx.checker.ValidationError) as error:  # more than the 2 GB of a protobuf
-        raise ExportError(f"{voice.path}: cannot be written as one ONNX file ({error})") from None
-    onnx.helper.set_model_props(proto, metadata(voice))
-    return proto
 
 
 def parse_args(argv=None):
     """Parses the command line; ends the program with one line and code 2 if it is wrong."""
     parser = Parser(
         prog="demo.export",
-        description="Write a voice as an ONNX file: a streaming step with explicit state.",
+        description="Write a voice as an ONNX file, a streaming step with explicit state, or as a web site.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add = parser.add_argument
-    add_voice(add)
+    add_voice(parser.add_argument)
+    add = parser.add_mutually_exclusive_group().add_argument
     add("-o", "--output_file", type=file_path, default="llvc.onnx", metavar="FILE", help="where the result goes")
+    help = "write a folder for any web server instead: the page of the live server with the voice in the browser"
+    add("--site", type=file_path, metavar="DIR", help=help)
     return parser.parse_args(argv)
 
 
 def run(args):
     """Does what the options say; returns the exit code. LLVCError if nothing could be done."""
-    if Path(args.output_file).suffix.lower() != ".onnx":
+    if args.site is None and Path(args.output_file).suffix.lower() != ".onnx":
         raise ExportError(f"{args.output_file}: an ONNX file is written; give it a name that ends in .onnx")
-    proto = export(load_voice(args.checkpoint_path, args.config_path))
-    with replacing(args.output_file) as temporary:
-        temporary.write_bytes(proto.SerializeToString())
-    print(f"written: {args.output_file}")
+    voice = load_voice(args.checkpoint_path, args.config_path)
+    if args.site is not None:
+        write_site(voice, args.site)
+    else:
+        with replacing(args.output_file) as temporary:
+            temporary.write_bytes(export(voice).SerializeToString())
+    print(f"written: {args.site or args.output_file}")
     return 0
 
 
