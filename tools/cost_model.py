@@ -35,8 +35,8 @@ CYCLES_PER_TILE_PRODUCT = {"LoFi": 16, "HiFi2": 32, "HiFi3": 48, "HiFi4": 64}  #
 DRAM_BYTES_PER_US = 288e3
 PCIE_BYTES_PER_US = 32e3
 
-# Of a round of the fused program, by lanes (with two the state is in DRAM): docs/PERF.md, by the cycle estimate.
-ROUND_CYCLES = {1: 82_440, 2: 116_525}
+# Of a round of the fused program, by its streams (with several the state is in DRAM): docs/PERF.md, by the estimate.
+ROUND_CYCLES = {1: 82_403, 2: 106_447, 4: 183_344}
 CYCLES_MARGIN = (1, 2)
 TRANSFER_US = (5.0, 7.0)  # of a small transfer, each way
 
@@ -124,7 +124,7 @@ def fused_microseconds(layout, high):
     bytes_ = 4 * layout.batch_size * layout.windows * (numbers["PAGE"] + numbers["FRAMES"] * numbers["HOP"])
     return (
         PROGRAM_US[high]
-        + rounds * ROUND_CYCLES[layout.lanes] / 1e3 * CYCLES_MARGIN[high]
+        + rounds * ROUND_CYCLES[layout.streams] / 1e3 * CYCLES_MARGIN[high]
         + 2 * TRANSFER_US[high]
         + bytes_ / PCIE_BYTES_PER_US
     )
@@ -132,7 +132,7 @@ def fused_microseconds(layout, high):
 
 def fused_table(tt_model):
     """Lines of a Markdown table."""
-    lines = ["| n | B | groups x rounds x lanes | chunk, ms | RTF |", "|--:|--:|--:|--:|--:|"]
+    lines = ["| n | B | groups x rounds x lanes x in a tile | chunk, ms | RTF |", "|--:|--:|--:|--:|--:|"]
 
     def figures(chunk_factor, batch_size):
         layout = tt_model.network.layout(chunk_factor, batch_size)
@@ -142,7 +142,8 @@ def fused_table(tt_model):
         layout, (low, high) = figures(chunk_factor, batch_size)
         chunk_ms = 13 * chunk_factor
         lines.append(
-            f"| {chunk_factor} | {batch_size} | {layout.groups} x {layout.rounds} x {layout.lanes} | "
+            f"| {chunk_factor} | {batch_size} | "
+            f"{layout.groups} x {layout.rounds} x {layout.lanes} x {layout.sharing} | "
             f"{low:.2f} to {high:.2f} | {low / chunk_ms:.4f} to {high / chunk_ms:.4f} |"
         )
     most = [max(b for b in FUSED_STREAMS if figures(1, b)[1][high] <= 13) for high in (True, False)]

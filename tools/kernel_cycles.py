@@ -45,12 +45,13 @@ CLOCK_WORDS = 64  # of each in its log
 
 @dataclass(frozen=True)
 class Case:
-    """A program: some blocks of the network, for windows x rounds x lanes on every one of some groups of cores."""
+    """A program: some blocks of the network, for windows x rounds x lanes x sharing on each of some groups of cores."""
 
     title: str
     parts: tuple = NETWORK
     groups: int = 1
     lanes: int = 1
+    sharing: int = 1
     rounds: int = 1
     windows: int = 1
     state_in_dram: bool = False
@@ -59,7 +60,7 @@ class Case:
 
     @property
     def streams(self):
-        return self.groups * self.lanes * self.rounds
+        return self.groups * self.lanes * self.sharing * self.rounds
 
 
 CASES = {
@@ -71,10 +72,18 @@ CASES = {
     "synthesis": Case("mask and out_conv alone", parts=("synthesis",)),
     "windows": Case("the network, two windows", windows=2),
     "rounds": Case("the network, one stream after the other", rounds=2),
-    "lanes": Case("the network, two streams side by side, state in DRAM", lanes=2, state_in_dram=True),
-    "lanes-rounds": Case("the network, two by two, state in DRAM", lanes=2, rounds=2, state_in_dram=True),
+    "pair": Case("the network, two streams in a tile, state in DRAM", sharing=2, state_in_dram=True),
+    "pairs": Case("the network, two such pairs side by side", lanes=2, sharing=2, state_in_dram=True),
+    "pairs-rounds": Case("the network, these four by four", lanes=2, sharing=2, rounds=2, state_in_dram=True),
+    "frontend-pair": Case("prenet and in_conv alone, two streams in a tile", parts=("frontend",), sharing=2),
+    "encoder-pair": Case("encoder alone, two streams in a tile", parts=("encoder",), sharing=2, state_in_dram=True),
+    "decoder-pair": Case("decoder alone, two streams in a tile", parts=("decoder",), sharing=2),
+    "synthesis-pair": Case("mask and out_conv alone, two streams in a tile", parts=("synthesis",), sharing=2),
     "decoder-groups": Case("decoder alone, on four groups", parts=("decoder",), groups=GROUPS),
     "groups": Case("the network, on four groups", groups=GROUPS),
+    "pairs-groups": Case(
+        "the network, two pairs side by side on four groups", groups=GROUPS, lanes=2, sharing=2, state_in_dram=True
+    ),
     "stamps": Case("the network with time stamps", stamped=True),
 }
 
@@ -126,7 +135,8 @@ def measure(case, recorder, device, model):
     from tt.fused.numbers import TILE
 
     grid = SimpleNamespace(x=GRID_WIDTH, y=case.groups * cores_of(model.config) // GRID_WIDTH)
-    layout = Layout.of(model.config, case.windows, case.streams, grid, case.lanes, case.state_in_dram, case.parts)
+    arrangement = case.lanes, case.sharing, case.state_in_dram
+    layout = Layout.of(model.config, case.windows, case.streams, grid, *arrangement, case.parts)
     n = layout.numbers
     tensors = program.Tensors(
         program.upload_constants(device, weights.constants(model, layout), layout),
@@ -217,15 +227,23 @@ def table(results):
 def conclusions(cycles):
     """What another stream costs its group of cores, and how many streams a chip converts in real time, by case."""
     network = cycles("network")
-    for name, what in (("windows", "window"), ("rounds", "stream after the first"), ("lanes", "stream beside it")):
+    for name, what in (("windows", "window"), ("rounds", "stream after the first"), ("pair", "stream in its tiles")):
         if network and (more := cycles(name)):
             yield f"Another {what}: {more - network:,} cycles."
-    round_of_two = cycles("lanes")
-    if round_of_two and (two_rounds := cycles("lanes-rounds")):
-        round_of_two = two_rounds - round_of_two
-        yield f"Another round of two streams: {round_of_two:,} cycles."
-    if round_of_two:
-        streams = GROUPS * 2 * (WINDOW_CYCLES // round_of_two)
+    pair, round_of_four = cycles("pair"), cycles("pairs")
+    if pair and round_of_four:
+        yield f"Another pair beside it: {round_of_four - pair:,} cycles."
+    if round_of_four and (two_rounds := cycles("pairs-rounds")):
+        round_of_four = two_rounds - round_of_four
+        yield f"Another round of two pairs: {round_of_four:,} cycles."
+    if round_of_four:
+        at_once, alone = cycles("pairs-groups"), cycles("pairs")
+        if not at_once:
+            at_once, alone = cycles("groups"), network
+        if at_once and alone:
+            yield f"On {GROUPS} groups at once: {at_once / alone - 1:+.1%}."
+            round_of_four = round_of_four * at_once // alone
+        streams = GROUPS * 4 * (WINDOW_CYCLES // round_of_four)
         yield f"Streams in real time on {GROUPS} groups: {streams}, with a margin of {MARGIN} {streams // MARGIN}."
 
 

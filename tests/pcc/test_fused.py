@@ -111,7 +111,7 @@ def test_prenets_that_look_further_back(device, measure, prenet):
 
 @on_device
 @pytest.mark.parametrize("columns", range(1, 9))
-def test_every_width_of_the_decoder(device, measure, columns, rung):
+def test_every_width_of_the_decoder(device, measure, one_group, columns, rung):
     """Those that do not divide the cores of a group are what the published networks have not."""
     if rung == "simulator" and columns in (1, 2, 4, 8):
         pytest.skip("other tests have these widths, and kernels take a while to compile there")
@@ -123,11 +123,11 @@ def test_every_width_of_the_decoder(device, measure, columns, rung):
 
 
 @on_device
-@pytest.mark.parametrize("chunk_factor", [1, 2])
-def test_frames_behind_the_end_of_a_stream(device, chunk_factor):
+@pytest.mark.parametrize("chunk_factor, batch_size", [(1, 1), (2, 2)])
+def test_frames_behind_the_end_of_a_stream(device, one_group, chunk_factor, batch_size):
     """They are zeros in the first decoder layer's windows only: the next one sees what it has made of them."""
     model = fill_by_rule(LLVC(**{**golden("small").params, "num_dec_layers": 3})).eval()
-    audio = speech("llvc", 1, CHUNK + 50)
+    audio = speech("llvc", batch_size, CHUNK + 50)
     value, expected = run(fused(device, model), audio, chunk_factor), offline(model, audio)
     assert pcc(value[:, CHUNK:], expected[:, CHUNK:]) >= WINDOW_PCC
 
@@ -154,20 +154,69 @@ def test_near_silence(device):
     assert (run(fused(device, model), audio) - offline(model, audio)).abs().max() <= 1e-4
 
 
+# How streams share a group of cores: (batch_size, lanes, streams in a tile, rounds).
+SHARED = {"a tile": (2, 1, 2, 1), "lanes": (4, 2, 2, 1), "rounds": (5, 2, 2, 2)}
+
+
 @on_device
-@pytest.mark.parametrize("sharing", ["lanes", "rounds"])
-def test_streams_that_share_cores_are_what_they_are_alone(device, one_group, sharing):
-    """Bit for bit; side by side on the same cores, and one after the other."""
+@pytest.mark.parametrize("shared", SHARED)
+def test_streams_that_share_cores_are_what_they_are_alone(device, one_group, shared):
+    """Bit for bit: in one tile, in tiles side by side, and one after the other."""
     model = golden("llvc").model
-    batch_size = {"lanes": 2, "rounds": 3}[sharing]
+    batch_size, lanes, sharing, rounds = SHARED[shared]
     audio = speech("llvc", batch_size, 2 * CHUNK + 100)
     tt_model = fused(device, model)
     layout = tt_model.network.layout(1, batch_size)
-    assert (layout.groups, layout.lanes, layout.rounds) == (1, 2, {"lanes": 1, "rounds": 2}[sharing])
+    assert (layout.groups, layout.lanes, layout.sharing, layout.rounds) == (1, lanes, sharing, rounds)
     together = run(tt_model, audio)
     for b in range(batch_size):
         assert torch.equal(together[b : b + 1], run(tt_model, audio[b : b + 1]))
         assert pcc(together[b : b + 1], offline(model, audio[b : b + 1])) >= NETWORK_PCC
+
+
+@on_device
+@pytest.mark.parametrize("place", [0, 1])
+def test_no_bit_changes_with_what_the_other_stream_of_a_tile_does(device, one_group, place):
+    stream = fused(device, golden("llvc").model).stream(1, 2)
+    engine = stream.engine
+    assert engine.streams.layout.sharing == 2
+    audio, other = speech("llvc", 2, 3 * CHUNK + engine.lookahead_len)
+    silence, noise = (
+        torch.zeros_like(other),
+        torch.rand(other.shape, generator=torch.Generator().manual_seed(1)) * 2 - 1,
+    )
+
+    def converted(samples, frames=(13, 13, 13), restarts_at=None):
+        """What comes of `audio` beside these samples; a chunk of 0 frames is a pause, one of fewer than 13 an end."""
+        engine.restart([0, 1])
+        chunks = []
+        for chunk, frames_ in enumerate(frames):
+            if chunk == restarts_at:
+                engine.restart([1 - place])
+            window = slice(chunk * CHUNK, (chunk + 1) * CHUNK + engine.lookahead_len)
+            both = {place: (audio[window], 13), 1 - place: (samples[window], frames_)}
+            streams = [stream for stream in (0, 1) if both[stream][1]]
+            batch = torch.stack([both[stream][0] for stream in streams])
+            ((_, made),) = engine.convert(chunk, streams, batch, torch.tensor([both[stream][1] for stream in streams]))
+            chunks.append(made[streams.index(place)].clone())
+        return torch.cat(chunks)
+
+    with stream:
+        expected = converted(other)
+        assert torch.equal(converted(silence), expected)
+        assert torch.equal(converted(noise), expected)
+        assert torch.equal(converted(noise, restarts_at=1), expected)
+        assert torch.equal(converted(other, frames=(13, 0, 13)), expected)
+        assert torch.equal(converted(other, frames=(13, 5, 0)), expected)
+
+
+@on_device
+def test_streams_take_turns_where_a_pair_has_no_room(device):
+    """A second layer of the decoder of llvc takes it."""
+    model = fill_by_rule(LLVC(**{**golden("llvc").params, "num_dec_layers": 2})).eval()
+    plan = fused(device, model).network.plan(1, 8, "latency")
+    assert not plan.lacking and plan.place == "DRAM"
+    assert (plan.layout.groups, plan.layout.lanes, plan.layout.sharing, plan.layout.rounds) == (4, 1, 1, 2)
 
 
 @on_device
@@ -225,20 +274,20 @@ def test_fused_kernels_are_compiled_again_where_a_header_alone_has_changed(rung,
 
 @on_device
 def test_what_the_cores_are_told(device, rung, ttnn):
-    """Eight streams on four groups of sixteen cores, two rows of the grid each."""
+    """Sixteen streams on four groups of sixteen cores, two rows of the grid each: two lanes of two in a tile."""
     from support import golden_ops
 
     if rung != "mock":
         pytest.skip("what is asked for is the same everywhere, and is seen on the mock device")
     tt_model = fused(device, golden("llvc").model)
-    with tt_model.stream(2, 8) as stream:
+    with tt_model.stream(2, 16) as stream:
         buffers = stream.engine.runner.buffers[0]
         (call,) = golden_ops.calls_of(buffers.trace)
         *_, scratch, state = stream.engine.streams._tensors.all
-        first_of_lanes = scratch.buffer_address()
+        scratch_address = scratch.buffer_address()
     program = call.args[1]
-    wave = first_of_lanes + 2 * 1024
-    counter = wave + 2 * 256 * 4
+    wave = scratch_address + 4 * 1024
+    counter = wave + 4 * 256 * 4
     for group in range(4):
         first, last = (
             device.worker_core_from_logical_core(ttnn.CoreCoord(*corner))
@@ -250,10 +299,10 @@ def test_what_the_cores_are_told(device, rung, ttnn):
                 list(kernel.runtime_args[core % 8][2 * group + core // 8]) for kernel in program.kernels
             )
             assert compute[0] == core % 8 and len(compute) == 1 + 2 * 12
-            assert exchange == [core, *corners, counter, wave, buffers.samples.buffer_address(), 2 * group]
-            page = 2 * group * 16
+            assert exchange == [core, *corners, counter, wave, buffers.samples.buffer_address(), 4 * group]
+            page = 4 * group * 16
             rows, states = buffers.rows.buffer_address(), state.buffer_address()
-            assert state_ == [core, rows, 2 * group, states, page, first_of_lanes]
+            assert state_ == [core, rows, 4 * group, states, page, scratch_address]
     assert [(semaphore.id, semaphore.initial_value) for semaphore in program.semaphores] == [(i, 0) for i in range(16)]
     formats = [(buffer, format_) for buffer in program.cbs for format_ in buffer.format_descriptors]
     assert sorted(format_.buffer_index for _, format_ in formats) == list(range(32))

@@ -18,7 +18,7 @@ TILE = 32
 def llvc():
     """(model, layout, constants [cores, tiles, 32, 32], the same in float32)."""
     model = load_golden("llvc").model
-    layout = Layout(model.config, windows=1, batch_size=1, groups=1, lanes=1, rounds=1, state_in_dram=False)
+    layout = Layout(model.config, windows=1, batch_size=1, groups=1, lanes=1, sharing=1, rounds=1, state_in_dram=False)
 
     def tiles(rows):
         return rows.unflatten(0, (-1, TILE)).unflatten(2, (16, TILE)).permute(2, 0, 1, 3)

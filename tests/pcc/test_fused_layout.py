@@ -96,29 +96,35 @@ def test_each_half_of_the_cores_has_all_columns_of_the_decoder(dec_dim, columns)
 
 
 @pytest.mark.parametrize(
-    "name, batch_size, options, groups, lanes, rounds, slots",
+    "name, batch_size, options, groups, lanes, sharing, rounds, slots",
     [
-        ("llvc", 1, {}, 1, 1, 1, 1),
-        ("llvc", 3, {}, 3, 1, 1, 3),
-        ("llvc", 4, {}, 4, 1, 1, 4),
-        ("llvc", 5, {}, 3, 2, 1, 6),
-        ("llvc", 8, {}, 4, 2, 1, 8),
-        ("llvc", 9, {}, 3, 2, 2, 12),
-        ("llvc", 64, {}, 4, 2, 8, 64),
-        ("llvc", 8, {"lanes": 1}, 4, 1, 2, 8),
-        ("small", 8, {}, 8, 1, 1, 8),
-        ("small", 9, {}, 5, 2, 1, 10),
+        ("llvc", 1, {}, 1, 1, 1, 1, 1),
+        ("llvc", 3, {}, 3, 1, 1, 1, 3),
+        ("llvc", 4, {}, 4, 1, 1, 1, 4),
+        ("llvc", 5, {}, 3, 1, 2, 1, 6),
+        ("llvc", 8, {}, 4, 1, 2, 1, 8),
+        ("llvc", 9, {}, 3, 2, 2, 1, 12),
+        ("llvc", 16, {}, 4, 2, 2, 1, 16),
+        ("llvc", 17, {}, 3, 2, 2, 2, 24),
+        ("llvc", 64, {}, 4, 2, 2, 4, 64),
+        ("llvc", 8, {"sharing": 1}, 4, 2, 1, 1, 8),
+        ("llvc", 16, {"lanes": 1}, 4, 1, 2, 2, 16),
+        ("llvc", 8, {"lanes": 1, "sharing": 1}, 4, 1, 1, 2, 8),
+        ("small", 8, {}, 8, 1, 1, 1, 8),
+        ("small", 9, {}, 5, 1, 2, 1, 10),
     ],
 )
-def test_streams_on_groups_of_cores(name, batch_size, options, groups, lanes, rounds, slots):
+def test_streams_on_groups_of_cores(name, batch_size, options, groups, lanes, sharing, rounds, slots):
     layout = Layout.of(config(name), 3, batch_size, GRID, **options)
-    assert (layout.groups, layout.lanes, layout.rounds, layout.batch_size) == (groups, lanes, rounds, slots)
-    assert layout.windows == 3 and layout.streams_per_group * groups == slots
+    assert (layout.groups, layout.lanes, layout.sharing, layout.rounds) == (groups, lanes, sharing, rounds)
+    assert (layout.windows, layout.batch_size) == (3, slots)
+    assert layout.streams == lanes * sharing and layout.streams_per_group * groups == slots
 
 
 def test_a_full_chip():
     layout = Layout.full(config("llvc"), GRID)
-    assert (layout.windows, layout.batch_size, layout.groups, layout.lanes, layout.rounds) == (1, 4, 4, 1, 1)
+    assert (layout.windows, layout.batch_size, layout.groups) == (1, 4, 4)
+    assert layout.lanes == layout.sharing == layout.rounds == 1
 
 
 LLVC = {
@@ -137,6 +143,8 @@ LLVC = {
     "OVERLAP": 4,
     "CORES": 16,
     "LANES": 2,
+    "SHARING": 2,
+    "STREAMS": 4,
     "ROUNDS": 2,
     "WINDOWS": 4,
     "STATE_IN_DRAM": 1,
@@ -145,9 +153,9 @@ LLVC = {
 
 
 def test_what_the_kernels_are_told():
-    told = Layout.of(config("llvc"), 4, 9, GRID, state_in_dram=True).numbers
+    told = Layout.of(config("llvc"), 4, 17, GRID, state_in_dram=True).numbers
     assert {name: told[name] for name in LLVC} == LLVC
-    blocks = Layout.of(config("llvc"), 4, 9, GRID, parts=("encoder", "synthesis")).numbers
+    blocks = Layout.of(config("llvc"), 4, 17, GRID, parts=("encoder", "synthesis")).numbers
     assert (blocks["PARTS"], blocks["STATE_IN_DRAM"]) == (2 + 8, 0)
 
 
@@ -198,20 +206,25 @@ def test_how_far_a_prenet_looks_back(prenet, contexts, columns, bands, flags):
     [
         (1, {"float32": 1 + 2 + 2 + 2 + 1 + 3, "bfloat16": 7 * 1 + 2 * 2}, {"float32": 1 + 2 + 3 + 8, "bfloat16": 59}),
         (
-            8,
-            {"float32": 1 + 2 + 3 + 4 + 2 + 6, "bfloat16": 5 * 2 + 3 * 4},
-            {"float32": 1 + 4 + 4 + 12, "bfloat16": 102},
+            8,  # a lane of two in a tile
+            {"float32": 1 + 2 + 3 + 4 + 2 + 6, "bfloat16": 1 + 4 + 2 + 2 + 2 + 2 + 4 + 4},
+            {"float32": 1 + 2 + 4 + 12, "bfloat16": 1 + 4 + 48 + 1 + 2 + 32 + 4},
+        ),
+        (
+            16,  # two such lanes: only what is there before the decoder is twice there
+            {"float32": 1 + 2 + 3 + 4 + 2 + 6, "bfloat16": 2 + 4 + 2 + 2 + 2 + 2 + 4 + 4},
+            {"float32": 1 + 4 + 4 + 12, "bfloat16": 2 + 8 + 48 + 2 + 2 + 32 + 4},
         ),
     ],
 )
 def test_tiles_in_a_cores_l1(program, batch_size, own, shared):
-    """By the table in kernels/numbers.h, for one lane and two."""
+    """By the table in kernels/numbers.h."""
     size = {"float32": 4096, "bfloat16": 2048}
     layout = Layout.of(config("llvc"), 1, batch_size, GRID)
     assert program.own_bytes(layout.numbers) == sum(count * size[dtype] for dtype, count in own.items())
     assert program.shared_bytes(layout.numbers) == sum(count * size[dtype] for dtype, count in shared.items())
-    # Per lane 1024 bytes of the state's kernel and 256 samples; a counter.
-    assert program.scratch_rows(layout) == layout.lanes * (1024 + 256 * 4) / 64 + 1
+    # Per stream 1024 bytes of the state's kernel and 256 samples; a counter.
+    assert program.scratch_rows(layout) == layout.streams * (1024 + 256 * 4) / 64 + 1
 
 
 def test_a_longer_row_of_the_prenet_takes_more(program):

@@ -30,8 +30,8 @@ from tt.errors import DeviceMemoryError, UnsupportedOption
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Stock: rows spread by columns and not, in L1 and in DRAM. Fused: two streams side by side, and taking turns, with
-# places left and without.
+# Stock: rows spread by columns and not, in L1 and in DRAM. Fused: two streams in a tile, and two such tiles side by
+# side, with places left and without.
 BATCHES = [("llvc", 1, 5), ("llvc", 1, 10), ("llvc", 1, 12)]
 
 

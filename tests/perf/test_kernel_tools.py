@@ -62,13 +62,16 @@ def test_results_belong_to_one_version_of_the_kernels(results):
 
 
 def test_what_follows_from_the_cycles(results):
-    for name, cycles in {"network": 80_000, "lanes": 130_000, "lanes-rounds": 255_000}.items():
+    measured = {"network": 80_000, "pair": 100_000, "pairs": 170_000, "pairs-rounds": 330_000, "pairs-groups": 187_000}
+    for name, cycles in measured.items():
         results.add(name, {"cycles": cycles, "cores": CORES})
     table = kernel_cycles.table(results)
     assert "| the network | 1 | 1 | 1 | 16 | 80,000 |" in table
-    assert "Another stream beside it: 50,000 cycles." in table
-    assert "Another round of two streams: 125,000 cycles." in table
-    assert "Streams in real time on 4 groups: 832, with a margin of 2 416." in table  # 13,000,000 / 125,000 = 104
+    assert "Another stream in its tiles: 20,000 cycles." in table
+    assert "Another pair beside it: 70,000 cycles." in table
+    assert "Another round of two pairs: 160,000 cycles." in table
+    assert "On 4 groups at once: +10.0%." in table
+    assert "Streams in real time on 4 groups: 1168, with a margin of 2 584." in table  # 13,000,000 / 176,000 = 73
 
 
 def test_the_time_axis_is_drawn_from_the_stamps(results, tmp_path):
@@ -95,11 +98,12 @@ def test_the_time_axis_is_drawn_from_the_stamps(results, tmp_path):
 def test_exchanges_are_those_of_the_kernels():
     header = (kernel_cycles.KERNELS / "exchanges.h").read_text()
     kinds = kernel_timeline.exchange_kinds(load_config(kernel_cycles.CONFIG)[0])
-    words = {"share_sums": "sums", "share_frames": "frames", "share_windows": "windows", "exchange.gather": "samples"}
+    words = {"share_sums": "sums", "share_windows": "windows", "exchange.send": "samples"}
+    words |= dict.fromkeys(("share_tiles", "share_frames", "share_joined"), "frames")
     layers = {"exchange_encoder": 8, "exchange_decoder": 1}
     found = ["samples"]  # exchange_frontend meets without a gather
     for name, body in re.findall(r"void (exchange_(?:encoder|decoder|synthesis))\(.*?\{\n(.*?)\n\}", header, re.DOTALL):
-        calls = [words[call] for call in re.findall(r"(share_\w+|exchange\.gather)\(", body)]
+        calls = [words[call] for call in re.findall(r"(share_\w+|exchange\.send)\(", body)]
         before = name == "exchange_decoder"
         found += calls[:before] + calls[before:] * layers.get(name, 1)
     assert kinds == found
@@ -112,7 +116,7 @@ def test_the_document_counts_what_there_is():
 
     text = (ROOT / "docs" / "KERNELS.md").read_text()
     config = load_config(kernel_cycles.CONFIG)[0]
-    one, two = (Layout.of(config, 1, streams, SimpleNamespace(x=8, y=2)) for streams in (1, 2))
+    layouts = [Layout.of(config, 1, streams, SimpleNamespace(x=8, y=2)) for streams in (1, 2, 4)]
     for name, count in {
         "constants, bfloat16 (367 tiles)": lambda n, _: n["CONSTANT_TILES"] * 2048,
         "constants, float32 (29 tiles)": lambda n, _: n["EXACT_TILES"] * 4096,
@@ -121,4 +125,5 @@ def test_the_document_counts_what_there_is():
         "scratch": lambda _, layout: program.scratch_rows(layout) * FRAME_BYTES,
         "state of each stream": lambda n, _: n["STATE_BYTES"],
     }.items():
-        assert f"| {name} | {count(one.numbers, one):,} | {count(two.numbers, two):,} |" in text
+        columns = " | ".join(f"{count(layout.numbers, layout):,}" for layout in layouts)
+        assert f"| {name} | {columns} |" in text

@@ -18,7 +18,7 @@ BUDGET = {"llvc": (141, 148), "llvc_nc": (104, 108), "readme_defaults": (189, 19
 KERNEL_BYTES = 2**20  # of DRAM per bank that the programs of one network take at most
 
 # How many streams there are and how long their chunks change neither what a fused chunk runs nor, but for what is held,
-# how: streams on groups of their own, two side by side, in turns, and as many as get samples into every bank of L1.
+# how: streams on groups of their own, in pairs, in pairs side by side, and as many as get samples into every L1.
 FUSED_CASES = [("llvc", 1, 1), ("llvc", 2, 8), ("llvc", 1, 16), ("llvc", 4, 370)]
 FUSED_CASES += [("llvc_nc", 1, 1), ("small", 1, 1), ("options_wide_groups", 2, 2)]
 
@@ -123,7 +123,8 @@ def test_fused_program_and_memory(device, case, tabulate_programs, TtLLVC):
     _, names, peak = programs(device, lambda: engine.streams(engine.runner.buffers[0]))
     layout = engine.streams.layout
     where = "DRAM" if layout.state_in_dram else "L1"
-    what = f"{layout.groups} groups x {layout.rounds} rounds x {layout.lanes} lanes, state in {where}; of L1 per core: "
+    what = f"{layout.groups} groups x {layout.rounds} rounds x {layout.lanes} lanes x {layout.sharing} in a tile, "
+    what += f"state in {where}; of L1 per core: "
     what += f"weights {before[0]}, held {taken['L1']}, program {plan.working['L1']} B; DRAM {plan.total('DRAM')} B"
     tabulate_programs(case, "chunk", len(names), peak, what)
     engine.close()

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 import ttnn
 from support.blocks import chunk_of
+from support.fused_golden import first_row
 
 from tt.fused.layout import GRID_WIDTH, cores_of
 from tt.fused.network import FusedNetwork, FusedStreams
-from tt.fused.numbers import TILE
 
 GIVEN = {"frontend": (), "encoder": ("FEATURES",), "decoder": ("E",), "synthesis": ("DECODED", "E", "FEATURES")}
 MADE = {"frontend": "FEATURES", "encoder": "E", "decoder": "DECODED"}  # the synthesis makes samples
@@ -24,7 +24,7 @@ GARBAGE = 3.0  # in rows without a frame
 def run_block(device, a, block, chunks):
     """The output of a block for every chunk of some Activations: features, e, decoded [B, frames, C], audio [B, N].
 
-    A batch of two shares a group of cores, side by side.
+    All of a batch share a group of cores, pairs of them tiles.
     """
     windows = a.layout.windows
     network = FusedNetwork(device, a.model)
@@ -49,9 +49,9 @@ def _run_window(device, streams, block, a, window, i):
         tensor = shared.by_name["TAP" if name == "DECODED" else name]
         values = chunk_of(getattr(a, ACTIVATIONS[name]), window, i)
         tiles = torch.full((tensor.shape[-2], tensor.shape[-1]), GARBAGE)
-        tiles.view(-1, TILE, tiles.shape[1])[: layout.lanes, : window.frames] = values.repeat(
-            1, 1, tiles.shape[1] // values.shape[2]
-        )
+        for stream, frames_ in enumerate(values.repeat(1, 1, tiles.shape[1] // values.shape[2])):
+            first = first_row(layout.numbers, name, stream)
+            tiles[first : first + window.frames] = frames_
         ttnn.copy_host_to_device_tensor(
             ttnn.from_torch(tiles[None, None], dtype=ttnn.bfloat16, layout=ttnn.TILE_LAYOUT), tensor
         )
@@ -61,5 +61,6 @@ def _run_window(device, streams, block, a, window, i):
     name = MADE[block]
     tensor = shared.by_name["TAP" if name == "DECODED" else name]
     channels = a.model.config.dec_dim if name == "DECODED" else a.model.config.enc_dim
-    tiles = ttnn.to_torch(tensor).float()[0, 0].unflatten(0, (-1, TILE))
-    return tiles[: layout.lanes, : window.frames, :channels]
+    rows = ttnn.to_torch(tensor).float()[0, 0, :, :channels]
+    firsts = [first_row(layout.numbers, name, stream) for stream in range(layout.streams)]
+    return torch.stack([rows[first : first + window.frames] for first in firsts])

@@ -256,7 +256,7 @@ def fused_program(tensors, program):
     shared = {} if is_whole else {name: value.clone() for name, value in zip(SHARED, shared, strict=True)}
     state, samples = state.clone(), samples.clone()
     cores = n["CORES"]
-    per_group = n["ROUNDS"] * n["LANES"]
+    per_group = n["ROUNDS"] * n["STREAMS"]
     width = samples.shape[-1]
     pages, out = pages.reshape(-1, n["PAGE"]), samples.view(-1, width)
     for index in range(len(pages) // (per_group * n["WINDOWS"])):
@@ -284,7 +284,7 @@ def fused_program(tensors, program):
                     e = encode(group, features, stream)
                     out[row] = synthesize(group, decode(group, e, stream), e, features, stream)
                 else:
-                    _run_part(group, pages[row], stream, _Lane(n, shared, columns, place % n["LANES"]), out[row])
+                    _run_part(group, pages[row], stream, _Shared(n, shared, columns, place % n["STREAMS"]), out[row])
                 stream.close()
             _state_of(n, state, columns, state_page, place, values)
     return [None, None, None, *(shared.get(name) for name in SHARED), None, state, samples]
@@ -303,36 +303,44 @@ def _same(values):
     return values[0]
 
 
-def _run_part(group, page, stream, lane, out):
+def _run_part(group, page, stream, shared, out):
     """One block in a program of its own: its input and output lie where it meets the others in the whole network."""
-    if lane.has("FRONTEND"):
-        lane["FEATURES"] = frontend(group, page, stream)
-    elif lane.has("ENCODER"):
-        lane["E"] = encode(group, lane["FEATURES"], stream)
-    elif lane.has("DECODER"):
-        lane["TAP"] = decode(group, lane["E"], stream)  # see DECODED in numbers.h
+    if shared.has("FRONTEND"):
+        shared["FEATURES"] = frontend(group, page, stream)
+    elif shared.has("ENCODER"):
+        shared["E"] = encode(group, shared["FEATURES"], stream)
+    elif shared.has("DECODER"):
+        shared["DECODED"] = decode(group, shared["E"], stream)
     else:
-        out.copy_(synthesize(group, lane["TAP"], lane["E"], lane["FEATURES"], stream))
+        out.copy_(synthesize(group, shared["DECODED"], shared["E"], shared["FEATURES"], stream))
 
 
-class _Lane:
-    """What blocks hand over to each other, [cores, 32, 32] of one lane, by name."""
+def first_row(n, name, stream):
+    """Where frames of a stream of a round begin in the tiles of a buffer, one below the other."""
+    if name == "DECODED":  # a tile of its own
+        return stream * TILE
+    return stream // n["SHARING"] * TILE + stream % n["SHARING"] * FACE
 
-    def __init__(self, n, shared, columns, lane):
-        self.n, self.shared, self.columns = n, shared, columns
-        self.rows = slice(lane * TILE, (lane + 1) * TILE)
+
+class _Shared:
+    """What blocks hand over to each other, [cores, 32, 32] of a stream, of which the upper half counts, by name."""
+
+    def __init__(self, n, shared, columns, stream):
+        self.n, self.shared, self.columns, self.stream = n, shared, columns, stream
 
     def has(self, part):
         return bool(self.n["PARTS"] & self.n[part])
 
-    def _tile(self, name):
-        return self.shared[name][0, 0][self.rows, self.columns].unflatten(1, (self.n["CORES"], TILE)).transpose(0, 1)
+    def _rows(self, name):
+        first = first_row(self.n, name, self.stream)
+        rows = self.shared["TAP" if name == "DECODED" else name][0, 0][first : first + FACE, self.columns]
+        return rows.unflatten(1, (self.n["CORES"], TILE)).transpose(0, 1)
 
     def __getitem__(self, name):
-        return self._tile(name).clone()
+        return F.pad(self._rows(name), (0, 0, 0, TILE - FACE))
 
     def __setitem__(self, name, tiles):
-        self._tile(name).copy_(tiles)
+        self._rows(name).copy_(tiles[:, :FACE])
 
 
 def _tiles_of(tensor, columns, cores):

@@ -13,7 +13,8 @@ from .numbers import FACE, HOP, PARTS, TILE, numbers
 
 GRID_WIDTH = 8  # of a group of cores
 MOST_CORES = 16  # of a group: each has a flag on every other one, and a core has sixteen
-MOST_LANES = 2  # streams that a group converts side by side
+MOST_SHARING = 2  # streams in a tile: a window has up to FACE frames
+MOST_LANES = 2  # tiles of streams that a group works on side by side
 NETWORK = tuple(PARTS)
 MOST_OVERLAP = 8  # frames
 
@@ -39,26 +40,32 @@ def wrong_shape(config):
 
 @dataclass(frozen=True)
 class Layout:
-    """Streams of one chip on groups of cores: a group converts rounds x lanes of them, `windows` windows of each."""
+    """Streams of one chip on groups of cores, `windows` windows of each: a group converts rounds x lanes x sharing.
+
+    The streams of a lane share its tiles (kernels/numbers.h has a drawing).
+    """
 
     config: LLVCConfig
     windows: int
     batch_size: int
     groups: int
     lanes: int
+    sharing: int
     rounds: int
     state_in_dram: bool
     parts: tuple = NETWORK
 
     @classmethod
-    def of(cls, config, windows, batch_size, grid, lanes=None, state_in_dram=False, parts=NETWORK):
-        """For batch_size streams on a grid of cores: as few in a group as can be, two side by side where there are
-        more than groups. batch_size may grow to fill the groups."""
+    def of(cls, config, windows, batch_size, grid, lanes=None, sharing=None, state_in_dram=False, parts=NETWORK):
+        """For batch_size streams on a grid of cores: as few in a group as can be; where there are more than groups, two
+        in a tile, then two tiles side by side, then one after the other. batch_size may grow to fill the groups."""
         per_group = -(-batch_size // groups_on(grid, config))
-        lanes = lanes or min(MOST_LANES, per_group)
-        rounds = -(-per_group // lanes)
-        groups = -(-batch_size // (rounds * lanes))
-        return cls(config, windows, groups * rounds * lanes, groups, lanes, rounds, state_in_dram, parts)
+        sharing = sharing or min(MOST_SHARING, per_group)
+        lanes = lanes or min(MOST_LANES, -(-per_group // sharing))
+        rounds = -(-per_group // (lanes * sharing))
+        groups = -(-batch_size // (rounds * lanes * sharing))
+        slots = groups * rounds * lanes * sharing
+        return cls(config, windows, slots, groups, lanes, sharing, rounds, state_in_dram, parts)
 
     @classmethod
     def full(cls, config, grid):
@@ -66,8 +73,13 @@ class Layout:
         return cls.of(config, 1, groups_on(grid, config), grid)
 
     @property
+    def streams(self):
+        """Of a group in a round."""
+        return self.lanes * self.sharing
+
+    @property
     def streams_per_group(self):
-        return self.rounds * self.lanes
+        return self.rounds * self.streams
 
     @property
     def cores(self):

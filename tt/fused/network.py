@@ -5,6 +5,7 @@
 """The network as one program: samples in, samples out, all state on the device (docs/KERNELS.md)."""
 
 from dataclasses import replace
+from itertools import product
 from weakref import WeakValueDictionary
 
 import torch
@@ -62,7 +63,8 @@ class FusedNetwork:
         self.constants = upload_constants(device, weights.constants(model, full), full)
         self.exact = upload_constants(device, weights.exact_constants(model, full), full, ttnn.float32)
         self.prenet_biases = weights.prenet_biases(model)
-        self._shared = WeakValueDictionary()  # by lanes; programs follow one another, so all streams can use the same
+        # By lanes and sharing; programs follow one another, so all streams can use the same.
+        self._shared = WeakValueDictionary()
 
     def layout(self, chunk_factor, batch_size, **options):
         """The Layout on each chip; on all of them it has batch_size streams, or a few more that pause."""
@@ -70,13 +72,16 @@ class FusedNetwork:
         return Layout.of(self.config, chunk_factor, -(-batch_size // chips), self._grid, **options)
 
     def plan(self, chunk_factor, batch_size, mode):
-        """The MemoryPlan of streams, exact to the byte: state in L1 if it fits, else in DRAM. Allocates nothing."""
+        """The MemoryPlan of streams, exact to the byte: state in L1 if it fits, else in DRAM. Allocates nothing.
+
+        Where what works on several streams at once does not fit the cores, they take turns.
+        """
         pairs = 1 + MODES[mode]
-        for place in MEMORIES:
-            layout = self.layout(chunk_factor, batch_size, state_in_dram=place == "DRAM")
+        for options, place in product(({}, {"lanes": 1}, {"lanes": 1, "sharing": 1}), MEMORIES):
+            layout = self.layout(chunk_factor, batch_size, **options, state_in_dram=place == "DRAM")
             n, pages = layout.numbers, layout.batch_size * chunk_factor
             tally = Tally(self.device)
-            if layout.lanes not in self._shared:
+            if (layout.lanes, layout.sharing) not in self._shared:
                 tally.add_sharded(shared_bytes(n))
             tally.add_sharded(scratch_rows(layout) * FRAME_BYTES)
             if layout.state_in_dram:
@@ -92,10 +97,11 @@ class FusedNetwork:
 
     def shared(self, layout):
         """The Shared tensors of a layout."""
-        shared = self._shared.get(layout.lanes)
+        key = layout.lanes, layout.sharing
+        shared = self._shared.get(key)
         if shared is None:
             everywhere = replace(layout, groups=groups_on(self._grid, self.config))
-            self._shared[layout.lanes] = shared = Shared(self.device, everywhere)
+            self._shared[key] = shared = Shared(self.device, everywhere)
         return shared
 
     def open(self, plan):

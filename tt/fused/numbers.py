@@ -13,11 +13,11 @@ from itertools import accumulate
 from reference.config import CONNECTIONS, ENCODER_KERNEL_SIZE, NUM_HEADS
 
 TILE = 32
-FACE = 16  # a tile is four faces of 16 x 16
+FACE = 16  # a tile is four faces of 16 x 16: kernels/numbers.h draws what lies in them
 HOP = FACE  # samples of a frame: a row of a face
 FRAME_BYTES = 2 * TILE  # of the channels of a frame that a core has, in bfloat16: a row of a row-major tensor
 NEW = 8  # samples that a row of the prenet has of its own
-PRENET_CORES = 8  # that share a lane's samples
+PRENET_CORES = 8  # that share a stream's samples
 WORDS = 8  # behind a window's samples
 TAPS = ENCODER_KERNEL_SIZE - 1  # of a depthwise convolution, besides the frame itself
 NORM = 3  # tiles of a norm
@@ -39,6 +39,9 @@ def numbers(layout):
         **network,
         "CORES": layout.cores,
         "LANES": layout.lanes,
+        "SHARING": layout.sharing,
+        "STREAMS": layout.streams,
+        "ABREAST": max(layout.lanes, layout.sharing),
         "ROUNDS": layout.rounds,
         "WINDOWS": layout.windows,
         "STATE_IN_DRAM": int(layout.state_in_dram),
@@ -93,7 +96,7 @@ def _page(n, layout):
         "FIELD": field,
         "PRENET_CORES": PRENET_CORES,
         "PRENET_ROWS": rows,
-        "PRENET_TURNS": max(1, layout.lanes * PRENET_CORES // layout.cores),
+        "PRENET_TURNS": max(1, layout.streams * PRENET_CORES // layout.cores),
         "SAMPLES": samples,
         "WORDS": WORDS,
         "WORD_FRAMES": 0,

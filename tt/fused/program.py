@@ -22,13 +22,13 @@ SHARED = {
     "FRAMED": (ttnn.float32, lambda n: 2 * n["LANES"]),
     "FEATURES": (ttnn.bfloat16, lambda n: n["LANES"]),
     "TAP": (ttnn.bfloat16, lambda n: 2 * n["TAPS"] * n["LANES"]),
-    "STATS": (ttnn.float32, lambda n: n["LANES"] + 2),
-    "GATHERED": (ttnn.bfloat16, lambda n: (n["LANES"] + 1) * n["CORES"]),
+    "STATS": (ttnn.float32, lambda n: n["ABREAST"] + 2),
+    "GATHERED": (ttnn.bfloat16, lambda n: (n["ABREAST"] + 1) * n["CORES"]),
     "E": (ttnn.bfloat16, lambda n: n["LANES"]),
-    "WINDOW": (ttnn.bfloat16, lambda n: n["LANES"]),
-    "GATHERED_WINDOWS": (ttnn.bfloat16, lambda n: n["LANES"] * n["CORES"]),
-    "SHIFTED": (ttnn.bfloat16, lambda n: n["LANES"] * n["OVERLAP"]),
-    "SUMMANDS": (ttnn.float32, lambda n: (n["LANES"] + 1) * n["CORES"] // 4),
+    "WINDOW": (ttnn.bfloat16, lambda n: n["SHARING"]),
+    "GATHERED_WINDOWS": (ttnn.bfloat16, lambda n: n["SHARING"] * n["CORES"]),
+    "SHIFTED": (ttnn.bfloat16, lambda n: n["OVERLAP"]),
+    "SUMMANDS": (ttnn.float32, lambda n: (n["SHARING"] + 1) * n["CORES"] // 4),
 }
 
 # Buffers of the program itself; several names: the same memory.
@@ -36,19 +36,19 @@ OWN = {
     ("ROWS", "ROWS_EXACT"): (ttnn.float32, lambda n: n["PRENET_COLUMNS"]),
     ("WAVE", "WAVE_EXACT"): (ttnn.float32, lambda n: 2 * n["PRENET_COLUMNS"]),
     ("X", "X_NEW"): (ttnn.bfloat16, lambda n: n["LANES"]),
-    ("RESIDUAL",): (ttnn.float32, lambda n: n["LANES"] + 1),
-    ("VALUES",): (ttnn.bfloat16, lambda n: 2 * n["LANES"]),
-    ("SCALED",): (ttnn.bfloat16, lambda n: n["LANES"]),
-    ("SCALES",): (ttnn.float32, lambda n: 2 * n["LANES"]),
-    ("PART",): (ttnn.bfloat16, lambda n: n["LANES"]),
-    ("PART_EXACT",): (ttnn.float32, lambda n: n["LANES"]),
-    ("PROJECTED",): (ttnn.bfloat16, lambda n: n["LANES"]),
-    ("QUERY",): (ttnn.bfloat16, lambda n: n["LANES"]),
-    ("KEY",): (ttnn.bfloat16, lambda n: 2 * n["LANES"]),
-    ("VALUE",): (ttnn.bfloat16, lambda n: 2 * n["LANES"]),
-    ("SCORES",): (ttnn.float32, lambda n: n["LANES"]),
-    ("MAXIMUM",): (ttnn.float32, lambda n: n["LANES"]),
-    ("WEIGHTS",): (ttnn.float32, lambda n: n["LANES"]),
+    ("RESIDUAL",): (ttnn.float32, lambda n: n["ABREAST"] + 1),
+    ("VALUES",): (ttnn.bfloat16, lambda n: 2 * n["ABREAST"]),
+    ("SCALED",): (ttnn.bfloat16, lambda n: n["ABREAST"]),
+    ("SCALES",): (ttnn.float32, lambda n: 2 * n["ABREAST"]),
+    ("PART",): (ttnn.bfloat16, lambda n: n["ABREAST"]),
+    ("PART_EXACT",): (ttnn.float32, lambda n: n["ABREAST"]),
+    ("PROJECTED",): (ttnn.bfloat16, lambda n: n["SHARING"]),
+    ("QUERY",): (ttnn.bfloat16, lambda n: n["SHARING"]),
+    ("KEY",): (ttnn.bfloat16, lambda n: 2 * n["SHARING"]),
+    ("VALUE",): (ttnn.bfloat16, lambda n: 2 * n["SHARING"]),
+    ("SCORES",): (ttnn.float32, lambda n: n["SHARING"]),
+    ("MAXIMUM",): (ttnn.float32, lambda n: n["SHARING"]),
+    ("WEIGHTS",): (ttnn.float32, lambda n: n["SHARING"]),
 }
 
 NOT_ROUNDED = ("ROWS_EXACT", "WAVE_EXACT", "RESIDUAL")  # loaded into dst as float32
@@ -99,7 +99,7 @@ class Tensors:
     constants: ttnn.Tensor  # [rows, groups * cores * 32], a tile column per core, as weights.constants
     exact: ttnn.Tensor
     shared: "Shared"
-    scratch: ttnn.Tensor  # row-major: SCRATCH_BYTES per lane, samples of the lanes, the exchange kernel's counter
+    scratch: ttnn.Tensor  # row-major: SCRATCH_BYTES per stream of a round, their samples, the exchange kernel's counter
     state: ttnn.Tensor  # row-major: the streams' states, in a core's column or a page per stream and core
 
     @property
@@ -132,8 +132,8 @@ def make_program(layout, tensors, rows, samples, prenet_biases, clock_log=None):
     ]
 
     scratch = tensors.scratch.buffer_address()
-    wave = scratch + layout.lanes * n["SCRATCH_BYTES"]
-    counter = wave + layout.lanes * n["SAMPLES"] * 4
+    wave = scratch + layout.streams * n["SCRATCH_BYTES"]
+    counter = wave + layout.streams * n["SAMPLES"] * 4
     device = tensors.constants.device()
     biases = [struct.unpack("<I", struct.pack("<f", bias))[0] for bias in prenet_biases]
     compute_args, exchange_args, state_args = [], [], []
@@ -210,7 +210,7 @@ def zeros(device, layout, rows, dtype=ttnn.bfloat16, tiled=True):
 def scratch_rows(layout):
     """Rows of Tensors.scratch."""
     n = layout.numbers
-    bytes_ = layout.lanes * (n["SCRATCH_BYTES"] + n["SAMPLES"] * 4) + FRAME_BYTES
+    bytes_ = layout.streams * (n["SCRATCH_BYTES"] + n["SAMPLES"] * 4) + FRAME_BYTES
     return -(-bytes_ // FRAME_BYTES)
 
 

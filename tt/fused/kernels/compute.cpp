@@ -33,19 +33,23 @@ void kernel_main() {
         } else if constexpr (has(DECODER) || has(SYNTHESIS)) {
             cb_push_back(E, LANES);
         }
-        if constexpr (has(DECODER)) {
-            if constexpr (!has(ENCODER)) {
-                begin_decoder();
-            }
-            decode(column);
-            mark();
-        } else if constexpr (has(SYNTHESIS)) {
-            cb_push_back(DECODED, LANES);
-            begin_synthesis();
+        if constexpr (has(SYNTHESIS) && !has(DECODER)) {
+            cb_push_back(DECODED, STREAMS);
         }
-        if constexpr (has(SYNTHESIS)) {
-            synthesize();
-            mark();
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            if constexpr (has(DECODER)) {
+                if (lane > 0 || !has(ENCODER)) {
+                    begin_decoder(lane);
+                }
+                decode(column);
+                mark();
+            } else if constexpr (has(SYNTHESIS)) {
+                begin_synthesis(lane);
+            }
+            if constexpr (has(SYNTHESIS)) {
+                synthesize();
+                mark();
+            }
         }
     }
 }

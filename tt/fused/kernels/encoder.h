@@ -48,7 +48,7 @@ inline void depthwise(uint32_t layer) {
         for (uint32_t tap = 0; tap < TAPS; tap++) {
             matmul_tiles(TAP, CONSTANTS, tap, layer + TAP_WEIGHTS + tap, 0);
         }
-        PACK_VALUES(square_face);
+        PACK_VALUES(ON_FRAMES, square_face);
         cb_pop_front(TAP, TAPS);
         cb_pop_front(X, 1);
     }
@@ -59,7 +59,7 @@ inline void pointwise(uint32_t layer) {
     pack_reconfig_data_format(VALUES);
     for (uint32_t lane = 0; lane < LANES; lane++) {
         linear(GATHERED, 0, ENC_COLUMNS, layer + POINTWISE);
-        PACK_VALUES(square_face);
+        PACK_VALUES(ON_FRAMES, square_face);
         cb_pop_front(GATHERED, CORES);
     }
 }
@@ -69,8 +69,8 @@ inline void encode() {
     for (uint32_t i = 0; i < LAYERS; i++) {
         const uint32_t layer = ENC_LAYER + i * ENC_LAYER_TILES;
         depthwise(layer);
-        norm_sums(layer + NORM1);
-        norm_scales(ENC_MEAN);
+        norm_sums(layer + NORM1, LANES);
+        norm_scales<SHARING>(ENC_MEAN, LANES);
         set_operands(SCALES, CONSTANTS);
         pack_reconfig_data_format(PART);
         for (uint32_t lane = 0; lane < LANES; lane++) {
@@ -80,8 +80,8 @@ inline void encode() {
         }
 
         pointwise(layer);
-        norm_sums(layer + NORM2);
-        norm_scales(ENC_MEAN);
+        norm_sums(layer + NORM2, LANES);
+        norm_scales<SHARING>(ENC_MEAN, LANES);
         for (uint32_t lane = 0; lane < LANES; lane++) {
             set_operands(SCALES, CONSTANTS);
             norm_apply(layer + NORM2);
@@ -94,7 +94,7 @@ inline void encode() {
                 pack_layer_input();
             } else {
                 pack(0, E);
-                if constexpr (has(DECODER)) {
+                if (has(DECODER) && lane == 0) {
                     pack_same(0, PART);
                 }
             }

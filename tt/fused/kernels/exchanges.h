@@ -16,7 +16,6 @@
 #include "memory.h"
 
 constexpr uint32_t SUMS_BYTES = 2 * EXACT_ROW_BYTES;       // of a core in STATS: two rows of a face
-constexpr uint32_t UPPER_FACES_BYTES = TILE_BYTES / 2;     // rows below FACE hold no frames
 constexpr uint32_t SEGMENT_BYTES = PRENET_ROWS * NEW * 4;  // samples that a core's prenet rows are
 constexpr uint32_t SAMPLES_BYTES = SAMPLES * 4;
 
@@ -42,13 +41,23 @@ public:
         mark();
     }
 
-    // Of every lane: `bytes` of this core's tile in `part` to `offset` in the `tiles` of `whole` on all cores. `room`:
-    // tiles that must be free, those of the next exchange too if it is into the same buffer.
-    void gather(uint32_t part, uint32_t whole, uint32_t tiles, uint32_t offset, uint32_t bytes) {
-        for (uint32_t lane = 0; lane < LANES; lane++) {
-            cb_reserve_back(whole, lane + 1 < LANES ? 2 * tiles : tiles);
+    // Of `count` tiles in `part`, side by side: `bytes` of each to `offset` in the `tiles` of `whole` on all cores, in
+    // `pieces` that are `distance` apart in both. There must be room for the next exchange too if it is into `whole`.
+    __attribute__((noinline)) void gather(
+        uint32_t count,
+        uint32_t part,
+        uint32_t whole,
+        uint32_t tiles,
+        uint32_t offset,
+        uint32_t bytes,
+        uint32_t pieces = 1,
+        uint32_t distance = 0) {
+        for (uint32_t i = 0; i < count; i++) {
+            cb_reserve_back(whole, i + 1 < count ? 2 * tiles : tiles);
             cb_wait_front(part, 1);
-            send(get_read_ptr(part), get_write_ptr(whole) + offset, bytes);
+            for (uint32_t piece = 0; piece < pieces; piece++) {
+                send(get_read_ptr(part) + piece * distance, get_write_ptr(whole) + offset + piece * distance, bytes);
+            }
             meet();
             cb_pop_front(part, 1);
             cb_push_back(whole, tiles);
@@ -64,36 +73,50 @@ private:
     const uint32_t counter;
 };
 
-inline void share_sums(Exchange& exchange) {
+// Of `tiles` tiles with `streams` streams each: a stream's sums are in the left faces, those of a second one right.
+inline void share_sums(Exchange& exchange, uint32_t tiles, uint32_t streams) {
     constexpr uint32_t PER_FACE = EXACT_FACE_BYTES / SUMS_BYTES;
     const uint32_t left_face = exchange.core / PER_FACE * 2;
     const uint32_t offset = left_face * EXACT_FACE_BYTES + exchange.core % PER_FACE * SUMS_BYTES;
-    exchange.gather(PART_EXACT, STATS, 1, offset, SUMS_BYTES);
+    exchange.gather(tiles, PART_EXACT, STATS, 1, offset, SUMS_BYTES, streams, EXACT_FACE_BYTES);
 }
 
+// Of tiles that streams share.
+inline void share_tiles(Exchange& exchange, uint32_t lanes) {
+    constexpr uint32_t BYTES = SHARING * UPPER_FACES_BYTES;
+    exchange.gather(lanes, PART, GATHERED, CORES, exchange.core * TILE_BYTES, BYTES);
+}
+
+// Of tiles that each stream of a lane has for itself.
 inline void share_frames(Exchange& exchange) {
-    exchange.gather(PART, GATHERED, CORES, exchange.core * TILE_BYTES, UPPER_FACES_BYTES);
+    exchange.gather(SHARING, PART, GATHERED, CORES, exchange.core * TILE_BYTES, UPPER_FACES_BYTES);
+}
+
+// Of such tiles again, into one that the streams share.
+inline void share_joined(Exchange& exchange) {
+    cb_reserve_back(GATHERED, CORES);
+    for (uint32_t stream = 0; stream < SHARING; stream++) {
+        cb_wait_front(PART, 1);
+        const uint32_t target = get_write_ptr(GATHERED) + exchange.core * TILE_BYTES + rows_of(stream);
+        exchange.send(get_read_ptr(PART), target, UPPER_FACES_BYTES);
+        noc_async_writes_flushed();
+        cb_pop_front(PART, 1);
+    }
+    exchange.meet();
+    cb_push_back(GATHERED, CORES);
 }
 
 inline void share_windows(Exchange& exchange) {
-    for (uint32_t lane = 0; lane < LANES; lane++) {  // as deep as there are lanes: emptied long before the next window
-        cb_reserve_back(GATHERED_WINDOWS, CORES);
-        cb_wait_front(PART, 1);
-        const uint32_t target = get_write_ptr(GATHERED_WINDOWS) + exchange.core * TILE_BYTES;
-        exchange.send(get_read_ptr(PART), target, TILE_BYTES);
-        exchange.meet();
-        cb_pop_front(PART, 1);
-        cb_push_back(GATHERED_WINDOWS, CORES);
-    }
+    exchange.gather(SHARING, PART, GATHERED_WINDOWS, CORES, exchange.core * TILE_BYTES, TILE_BYTES);
 }
 
-// The prenet's samples, a lane's in a row at `samples`, and from there the 48 of every frame.
+// The prenet's samples, a stream's in a row at `samples`, and from there the 48 of every frame.
 inline void exchange_frontend(Exchange& exchange, uint32_t samples) {
     const uint32_t segment = exchange.core % PRENET_CORES;
     for (uint32_t turn = 0; turn < PRENET_TURNS; turn++) {
-        const uint32_t lane = (exchange.core + turn * CORES) / PRENET_CORES % LANES;
+        const uint32_t stream = (exchange.core + turn * CORES) / PRENET_CORES % STREAMS;
         cb_wait_front(PART_EXACT, 1);
-        const uint32_t target = samples + lane * SAMPLES_BYTES + segment * SEGMENT_BYTES;
+        const uint32_t target = samples + stream * SAMPLES_BYTES + segment * SEGMENT_BYTES;
         for (uint32_t row = 0; row < PRENET_ROWS; row++) {
             const uint32_t right_face_row = get_read_ptr(PART_EXACT) + EXACT_FACE_BYTES + row * EXACT_ROW_BYTES;
             exchange.send(right_face_row + EXACT_ROW_BYTES - NEW * 4, target + row * NEW * 4, NEW * 4);
@@ -102,50 +125,64 @@ inline void exchange_frontend(Exchange& exchange, uint32_t samples) {
         cb_pop_front(PART_EXACT, 1);
     }
     exchange.meet();
-    for (uint32_t lane = 0; lane < LANES; lane++) {
-        cb_reserve_back(FRAMED, 2);
-        constexpr uint32_t FACES[] = {0, EXACT_FACE_BYTES, EXACT_TILE_BYTES};
-        for (uint32_t hop = 0; hop < 3; hop++) {
-            const uint64_t first = get_noc_addr(samples + lane * SAMPLES_BYTES + hop * EXACT_ROW_BYTES);
-            noc_async_read(first, get_write_ptr(FRAMED) + FACES[hop], FRAMES * EXACT_ROW_BYTES);
+    for (uint32_t stream = 0; stream < STREAMS; stream++) {
+        if (is_first(stream)) {
+            cb_reserve_back(FRAMED, 2);
         }
-        noc_async_read_barrier();
-        cb_push_back(FRAMED, 2);
+        constexpr uint32_t FACES[] = {0, EXACT_FACE_BYTES, EXACT_TILE_BYTES};
+        const uint32_t target = get_write_ptr(FRAMED) + exact_rows_of(stream);
+        for (uint32_t hop = 0; hop < 3; hop++) {
+            const uint64_t first = get_noc_addr(samples + stream * SAMPLES_BYTES + hop * EXACT_ROW_BYTES);
+            noc_async_read(first, target + FACES[hop], FRAMES * EXACT_ROW_BYTES);
+        }
+        if (is_last(stream)) {
+            noc_async_read_barrier();
+            cb_push_back(FRAMED, 2);
+        }
     }
 }
 
 inline void exchange_encoder(Exchange& exchange) {
     for (uint32_t layer = 0; layer < LAYERS; layer++) {
-        share_sums(exchange);
-        share_frames(exchange);  // input of the pointwise convolution
-        share_sums(exchange);
+        share_sums(exchange, LANES, SHARING);
+        share_tiles(exchange, LANES);  // input of the pointwise convolution
+        share_sums(exchange, LANES, SHARING);
     }
 }
 
+// Of a lane.
 inline void exchange_decoder(Exchange& exchange) {
-    share_frames(exchange);  // encoder output
+    share_tiles(exchange, 1);  // encoder output
     for (uint32_t layer = 0; layer < DECODER_LAYERS; layer++) {
         share_windows(exchange);
         share_frames(exchange);  // heads of self-attention
-        share_sums(exchange);
+        share_sums(exchange, SHARING, 1);
         share_frames(exchange);  // input of the queries
         share_frames(exchange);  // heads of cross-attention
-        share_sums(exchange);
+        share_sums(exchange, SHARING, 1);
         share_frames(exchange);  // input of the feed-forward network
         share_frames(exchange);  // its hidden layer
-        share_sums(exchange);
+        share_sums(exchange, SHARING, 1);
     }
 }
 
-// `page`: where a lane's samples go, known to the core that writes them.
+// Of a lane. `page`: where the samples of one of its streams go, known to the core that writes them.
 template <class Page>
 inline void exchange_synthesis(Exchange& exchange, Page page) {
-    share_frames(exchange);  // decoder output
-    exchange.gather(PART_EXACT, SUMMANDS, CORES / 4, exchange.core * EXACT_FACE_BYTES, EXACT_FACE_BYTES);
-    for (uint32_t lane = 0; lane < LANES; lane++) {
+    share_joined(exchange);  // decoder output
+    cb_wait_front(PART_EXACT, 1);
+    for (uint32_t stream = 0; stream < SHARING; stream++) {  // its share of the samples is in a left face
+        cb_reserve_back(SUMMANDS, is_last(stream) ? CORES / 4 : CORES / 2);
+        const uint32_t source = get_read_ptr(PART_EXACT) + exact_rows_of(stream);
+        exchange.send(source, get_write_ptr(SUMMANDS) + exchange.core * EXACT_FACE_BYTES, EXACT_FACE_BYTES);
+        exchange.meet();
+        cb_push_back(SUMMANDS, CORES / 4);
+    }
+    cb_pop_front(PART_EXACT, 1);
+    for (uint32_t stream = 0; stream < SHARING; stream++) {
         cb_wait_front(PART_EXACT, 1);
-        if (exchange.core == lane) {
-            noc_async_write(get_read_ptr(PART_EXACT), page(lane), FRAMES * EXACT_ROW_BYTES);
+        if (exchange.core == stream) {
+            noc_async_write(get_read_ptr(PART_EXACT), page(stream), FRAMES * EXACT_ROW_BYTES);
             noc_async_writes_flushed();
         }
         cb_pop_front(PART_EXACT, 1);

@@ -6,8 +6,8 @@
 //
 // A row of PRENET_COLUMNS tiles holds 32 samples in each, of which the last 8 of all are its own. A convolution is a
 // banded matrix then, and a row loses some of its leftmost samples with every block. The sum stays float32: it is loaded
-// past the source registers, which hold ten bits of mantissa. Eight cores share a lane's rows and exchange nothing until
-// the end. Blocks that are no residual ones are leaky ReLU(filter(x)), with zeros for the gate.
+// past the source registers, which hold ten bits of mantissa. Eight cores share a stream's rows and exchange nothing
+// until the end. Blocks that are no residual ones are leaky ReLU(filter(x)), with zeros for the gate.
 
 #pragma once
 
@@ -64,6 +64,20 @@ inline void leaky_rows(uint32_t, uint32_t, uint32_t, uint32_t filter) {
     }
 }
 
+// tile 0 = ReLU(tile 0), at most LOUDEST. The swaps order bits, NaN behind infinity. So features are finite whatever
+// samples are, and what is zero times those of another stream is zero.
+inline void bounded_relu_face(uint32_t, uint32_t, uint32_t) {
+    constexpr float LOUDEST = 1e9f;
+    for (int i = 0; i < FACE_VECTORS; i++) {
+        sfpi::vFloat x = sfpi::dst_reg[0];
+        sfpi::vFloat least = 0.0f, most = LOUDEST;
+        sfpi::vec_min_max(least, x);
+        sfpi::vec_min_max(x, most);
+        sfpi::dst_reg[0] = x;
+        sfpi::dst_reg++;
+    }
+}
+
 // tile 0 = tile 0, combined with tile 1
 inline void skip_rows(uint32_t, uint32_t, uint32_t) {
     for (int i = 0; i < ROW_VECTORS; i++) {
@@ -87,16 +101,16 @@ inline void prenet_block(uint32_t block, uint32_t x, uint32_t x_exact, uint32_t 
         }
         matmul_tiles(SHUT, EXACT, column, EXACT_IDENTITY, 1);
         if constexpr (PRENET_GATED) {
-            ON_FRAMES(gated_rows, filter_bias, gate_bias);
+            ON_UPPER(gated_rows, filter_bias, gate_bias);
         } else {
-            ON_FRAMES(leaky_rows, filter_bias);
+            ON_UPPER(leaky_rows, filter_bias);
         }
         finish_same(WAVE);
         cb_push_back(WAVE_EXACT, 1);  // the same memory
     }
 }
 
-// This core's rows to PART_EXACT, for each lane that it has a part of. The biases are runtime arguments from `bias` on.
+// This core's rows to PART_EXACT, for each stream that it has some of. The biases are runtime arguments from `bias` on.
 inline void prenet(uint32_t bias) {
     constexpr uint32_t OWN = PRENET_COLUMNS - 1;  // the tile that holds a row's own samples
     MATH((SFPU_UNARY_INIT_FN(tanh, sfpu::tanh_init, (false, true))));
@@ -128,7 +142,7 @@ inline void prenet(uint32_t bias) {
             load(WAVE_EXACT, 0, OWN);
             if constexpr (PRENET_SKIP != SKIP_NONE) {
                 load(ROWS_EXACT, 1, OWN);
-                ON_FRAMES(skip_rows);
+                ON_UPPER(skip_rows);
             }
         }
         finish_same(PART_EXACT);
@@ -149,6 +163,6 @@ inline void in_conv() {
     cb_wait_front(FRAMED, 2);
     matmul_tiles(FRAMED, EXACT, 0, IN_CONV, 0);
     matmul_tiles(FRAMED, EXACT, 1, IN_CONV + 1, 0);
-    ON_FRAMES(relu_face);
+    ON_FRAMES(bounded_relu_face);
     cb_pop_front(FRAMED, 2);
 }

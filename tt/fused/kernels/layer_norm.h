@@ -37,20 +37,36 @@ inline void add_square_face(uint32_t, uint32_t, uint32_t) {
     }
 }
 
-// tile 0 = -mean, tile 1 = mean of squares, the same in every row, tile 2 = the identity
-// -> tile 0 = diag(-mean / deviation), tile 1 = diag(1 / deviation)
-inline void deviation_face(uint32_t, uint32_t, uint32_t) {
+// Tile 0 = -mean, tile 1 = mean of squares in the face that begins at vector FROM, the same in every row; tile 2 = the
+// identity -> in the face that begins at TO, tile 0 = diag(-mean / deviation), tile 1 = diag(1 / deviation).
+template <int FROM, int TO>
+sfpi_inline void deviation_to() {
+    sfpi::vFloat mean = sfpi::dst_reg[FROM];
+    sfpi::vFloat variance = positive_part(sfpi::dst_reg[TILE_VECTORS + FROM] - mean * mean);  // negative by rounding
+    variance += EPSILON;
+    sfpi::vFloat scale = sfpu::_calculate_sqrt_body_<false, true, true>(variance);
+    mean = sfpi::dst_reg[FROM];
+    mean = mean * scale;
+    for (int row = 0; row < FACE_VECTORS; row += 2) {
+        sfpi::vFloat identity = sfpi::dst_reg[2 * TILE_VECTORS + TO + row];
+        sfpi::dst_reg[TILE_VECTORS + TO + row] = scale * identity;
+        sfpi::dst_reg[TO + row] = mean * identity;
+    }
+}
+
+// The scales of one stream on the diagonal of face 0, and of a second one in the same tiles on that of face 3.
+template <uint32_t IN_TILE>
+inline void deviation_faces(uint32_t, uint32_t, uint32_t) {
     for (int parity = 0; parity < 2; parity++) {  // of the columns in a vector
-        sfpi::vFloat mean = sfpi::dst_reg[0];
-        sfpi::vFloat variance = positive_part(sfpi::dst_reg[TILE_VECTORS] - mean * mean);  // negative by rounding
-        variance += EPSILON;
-        sfpi::vFloat scale = sfpu::_calculate_sqrt_body_<false, true, true>(variance);
-        mean = sfpi::dst_reg[0];
-        mean = mean * scale;
-        for (int row = 0; row < FACE_VECTORS; row += 2) {
-            sfpi::vFloat identity = sfpi::dst_reg[2 * TILE_VECTORS + row];
-            sfpi::dst_reg[TILE_VECTORS + row] = scale * identity;
-            sfpi::dst_reg[row] = mean * identity;
+        deviation_to<0, 0>();
+        if constexpr (IN_TILE > 1) {
+            deviation_to<FACE_VECTORS, 3 * FACE_VECTORS>();
+        }
+        if constexpr (SHARING > 1) {  // STATS has sums in its right faces, in the decoder old ones
+            for (int row = 0; row < FACE_VECTORS; row += 2) {
+                sfpi::dst_reg[TILE_VECTORS + FACE_VECTORS + row] = 0.0f;
+                sfpi::dst_reg[FACE_VECTORS + row] = 0.0f;
+            }
         }
         sfpi::dst_reg++;
     }
@@ -61,45 +77,46 @@ inline void deviation_face(uint32_t, uint32_t, uint32_t) {
 inline void init_norm() { MATH((SFPU_BINARY_INIT_FN(unused, sfpu::sqrt_init, (false)))); }
 
 // dst 0 and, made by `function`, its square in dst 1: what a norm is taken of. The packer is set to VALUES.
-#define PACK_VALUES(function)  \
-    ON_FRAMES(function);       \
-    end_arithmetic();          \
-    pack_same(0, VALUES);      \
-    pack_same(1, VALUES);      \
+#define PACK_VALUES(on_faces, function) \
+    on_faces(function);                 \
+    end_arithmetic();                   \
+    pack_same(0, VALUES);               \
+    pack_same(1, VALUES);               \
     tile_regs_release();
 
-// Offers this core's sums of VALUES, and scales VALUES per channel while they are on their way.
-__attribute__((noinline)) void norm_sums(uint32_t norm) {
+// Offers this core's sums of VALUES, of so many tiles side by side, and scales them per channel while these travel.
+__attribute__((noinline)) void norm_sums(uint32_t norm, uint32_t tiles) {
     set_operands(CONSTANTS, VALUES, true);
     pack_reconfig_data_format(PART_EXACT);
-    for (uint32_t lane = 0; lane < LANES; lane++) {
-        cb_wait_front(VALUES, 2 * lane + 2);
+    for (uint32_t tile = 0; tile < tiles; tile++) {
+        cb_wait_front(VALUES, 2 * tile + 2);
         tile_regs_acquire();
-        matmul_tiles(CONSTANTS, VALUES, SUM, 2 * lane, 0);
-        matmul_tiles(CONSTANTS, VALUES, SUM_SQUARES, 2 * lane + 1, 0);
+        matmul_tiles(CONSTANTS, VALUES, SUM, 2 * tile, 0);
+        matmul_tiles(CONSTANTS, VALUES, SUM_SQUARES, 2 * tile + 1, 0);
         finish_same(PART_EXACT);
     }
     set_operands(VALUES, CONSTANTS);
     pack_reconfig_data_format(SCALED);
-    for (uint32_t lane = 0; lane < LANES; lane++) {
+    for (uint32_t tile = 0; tile < tiles; tile++) {
         tile_regs_acquire();
-        matmul_tiles(VALUES, CONSTANTS, 2 * lane, norm, 0);
+        matmul_tiles(VALUES, CONSTANTS, 2 * tile, norm, 0);
         finish_same(SCALED);
     }
-    cb_pop_front(VALUES, 2 * LANES);
+    cb_pop_front(VALUES, 2 * tiles);
 }
 
-// The scales per frame, from everybody's sums. `mean`: ENC_MEAN or DEC_MEAN
-__attribute__((noinline)) void norm_scales(uint32_t mean) {
+// The scales per frame, from everybody's sums, of so many tiles with IN_TILE streams each. `mean`: ENC_MEAN or DEC_MEAN
+template <uint32_t IN_TILE>
+__attribute__((noinline)) void norm_scales(uint32_t mean, uint32_t tiles) {
     pack_reconfig_data_format(SCALES);
     set_operands(CONSTANTS, STATS);
-    for (uint32_t lane = 0; lane < LANES; lane++) {
+    for (uint32_t tile = 0; tile < tiles; tile++) {
         tile_regs_acquire();
         matmul_tiles(CONSTANTS, EXACT, IDENTITY, EXACT_IDENTITY, 2);
         cb_wait_front(STATS, 1);
         matmul_tiles(CONSTANTS, STATS, mean, 0, 0);
         matmul_tiles(CONSTANTS, STATS, mean + 1, 0, 1);
-        ON_FIRST_FACE(deviation_face);
+        ON_FIRST_FACE(deviation_faces<IN_TILE>);
         end_arithmetic();
         pack_same(1, SCALES);
         pack_same(0, SCALES);
@@ -108,7 +125,7 @@ __attribute__((noinline)) void norm_scales(uint32_t mean) {
     }
 }
 
-// dst 0 = the norm of the next lane; the operands are set to SCALES, CONSTANTS. The registers stay acquired.
+// dst 0 = the norm of the next tile; the operands are set to SCALES, CONSTANTS. The registers stay acquired.
 __attribute__((noinline)) void norm_apply(uint32_t norm) {
     tile_regs_acquire();
     matmul_tiles(EXACT, CONSTANTS, EXACT_ONES_COLUMN, norm + 2, 0);

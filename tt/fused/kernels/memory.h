@@ -18,9 +18,16 @@ constexpr uint32_t ROW_BYTES = 2 * FACE;  // a frame's channels of one half, bfl
 static_assert(FRAME_BYTES == 2 * ROW_BYTES);
 constexpr uint32_t FACE_BYTES = ROW_BYTES * FACE;
 constexpr uint32_t TILE_BYTES = 4 * FACE_BYTES;
+constexpr uint32_t UPPER_FACES_BYTES = 2 * FACE_BYTES;
 constexpr uint32_t EXACT_ROW_BYTES = 4 * FACE;  // float32
 constexpr uint32_t EXACT_FACE_BYTES = EXACT_ROW_BYTES * FACE;
 constexpr uint32_t EXACT_TILE_BYTES = 4 * EXACT_FACE_BYTES;
+
+// Where a stream's frames begin in the tiles that it shares, and in those of float32 (numbers.h has a drawing).
+constexpr uint32_t rows_of(uint32_t stream) { return stream % SHARING * UPPER_FACES_BYTES; }
+constexpr uint32_t exact_rows_of(uint32_t stream) { return stream % SHARING * 2 * EXACT_FACE_BYTES; }
+constexpr bool is_first(uint32_t stream) { return stream % SHARING == 0; }  // of those in a tile
+constexpr bool is_last(uint32_t stream) { return stream % SHARING + 1 == SHARING; }
 
 using Words = volatile tt_l1_ptr uint32_t*;
 inline Words words_at(uint32_t address) { return reinterpret_cast<Words>(address); }

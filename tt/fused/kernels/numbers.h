@@ -31,10 +31,26 @@ NUMBER(FRAMES);          // of a window, dec_chunk_size
 NUMBER(PAST);            // frames before it, dec_buf_len
 NUMBER(OVERLAP);         // frames of out_conv, out_buf_len
 
-// Its arrangement: CORES cores convert ROUNDS x LANES streams, WINDOWS windows of each. In a round every step is done
-// for all lanes before the next step: while one lane waits for what another core sends, the next one is at work.
+// Its arrangement: CORES cores convert ROUNDS x LANES x SHARING streams, WINDOWS windows of each. Before the decoder
+// every step is done for all lanes before the next step: while one lane waits for what another core sends, the next one
+// is at work. The SHARING streams of a lane, one or two, lie in the same tiles, but for the decoder's: a window of one
+// stream fills a tile. So from there on a lane follows the other, and its streams take the steps side by side.
+//
+//     channels   0 to 15   16 to 31
+//              +---------+---------+
+//     rows     | face 0  | face 1  |  0 to FRAMES - 1: the first stream; in the decoder its own frames
+//     0 to 15  |         |         |
+//              +---------+---------+
+//     rows     | face 2  | face 3  |  FACE to FACE + FRAMES - 1: the second stream; in the decoder the frames before
+//     16 to 31 |         |         |  (from PAST_ROW on)
+//              +---------+---------+
+//
+// Sums that a norm exchanges have a column per frame: those of the first stream are in the left faces, those of the
+// second one in the right faces.
 NUMBER(CORES);
 NUMBER(LANES);
+NUMBER(SHARING);
+NUMBER(STREAMS);  // of a round, LANES * SHARING
 NUMBER(ROUNDS);
 NUMBER(WINDOWS);
 NUMBER(STATE_IN_DRAM);
@@ -61,9 +77,9 @@ static_assert(HOP == FACE, "the samples of a frame are a row of a face");
 // What comes from the host for a window: FIELD samples before it, those of the window and the lookahead, and words.
 NUMBER(NEW);           // samples that a row of the prenet has of its own ...
 NUMBER(FIELD);         // ... besides those that the prenet looks back
-NUMBER(PRENET_CORES);  // that share a lane's samples
+NUMBER(PRENET_CORES);  // that share a stream's samples
 NUMBER(PRENET_ROWS);   // of each of them: (FRAMES + 2) * HOP samples in all, rounded up
-NUMBER(PRENET_TURNS);  // lanes of a core
+NUMBER(PRENET_TURNS);  // streams of a core
 NUMBER(SAMPLES);
 NUMBER(WORDS);
 NUMBER(WORD_FRAMES);   // how many frames are there; 0: the stream pauses, nothing of it changes
@@ -83,7 +99,7 @@ NUMBER(STATE_MASKED);
 NUMBER(STATE_BYTES);
 static_assert(STATE_WINDOWS == STATE_RINGS + slots_before(LAYERS) * FRAMES * FRAME_BYTES, "the host has other rings");
 
-NUMBER(SCRATCH_BYTES);  // of the state kernel for a lane
+NUMBER(SCRATCH_BYTES);  // of the state kernel for a stream
 
 // A decoder window in a tile: its own frames from row 0 on, the frames before them from PAST_ROW on.
 NUMBER(PAST_ROW);
@@ -91,6 +107,8 @@ NUMBER(PAST_ROW);
 // Circular buffers. In brackets: who fills them -> who empties them; C: compute, S: state, X: exchange. What other
 // cores write into or what is filled in part lies in a tensor that was zero at first, as rows without a frame must be
 // finite: a product with a diagonal tile sums over all rows.
+//
+// A: the most tiles side by side, of lanes or of a lane's streams.
 //
 //                                             tiles            holds
 NUMBER(CONSTANTS);         // [host -> C]                       weights and the like in bfloat16, see below
@@ -100,35 +118,36 @@ NUMBER(ROWS_EXACT);        // [S -> C]         the same memory, not rounded on i
 NUMBER(SHUT);              // [S -> C]         PRENET_COLUMNS   far below zero where the gate must stay shut
 NUMBER(WAVE);              // [C -> C]         2 PRENET_COLUMNS what a prenet block makes of ROWS
 NUMBER(WAVE_EXACT);        // [C -> C]         the same memory, not rounded on its way to dst
-NUMBER(FRAMED);            // [X -> C]         2 per lane       the 48 samples of every frame
-NUMBER(FEATURES);          // [C -> C]         1 per lane       output of in_conv
-NUMBER(X);                 // [C -> C]         1 per lane       input of an encoder layer
+NUMBER(FRAMED);            // [X -> C]         2 LANES          the 48 samples of every frame
+NUMBER(FEATURES);          // [C -> C]         LANES            output of in_conv
+NUMBER(X);                 // [C -> C]         LANES            input of an encoder layer
 NUMBER(X_NEW);             // [C -> S]         the same memory
-NUMBER(RESIDUAL);          // [C -> C]         1 per lane, 1    what is added behind a layer, float32
-NUMBER(TAP);               // [S -> C]         4 per lane       the input of a layer 2d and d frames ago
-NUMBER(VALUES);            // [C -> C]         2 per lane       what a norm is taken of, and its square
-NUMBER(SCALED);            // [C -> C]         1 per lane       the same times the norm's weight
-NUMBER(STATS);             // [X -> C]         1 per lane, 2    rows 2c, 2c + 1: sums of core c, and of squares
-NUMBER(SCALES);            // [C -> C]         2 per lane       diag(1 / deviation), diag(-mean / deviation)
-NUMBER(PART);              // [C -> X]         1 per lane       what this core shares, bfloat16 ...
-NUMBER(PART_EXACT);        // [C -> X]         1 per lane       ... and float32
-NUMBER(GATHERED);          // [X -> C]         CORES per lane, CORES   what all cores have shared
-NUMBER(E);                 // [C -> C]         1 per lane       output of the encoder
-NUMBER(PROJECTED);         // [C -> S]         1 per lane       target on the first half of the cores, memory
-NUMBER(WINDOW);            // [S -> C]         1 per lane       the same with the frames before
-NUMBER(GATHERED_WINDOWS);  // [X -> C]         CORES per lane   WINDOW of all cores, with positions
-NUMBER(QUERY);             // [C -> C]         1 per lane
-NUMBER(KEY);               // [C -> C]         2 per lane       of self-attention, then of cross-attention
-NUMBER(VALUE);             // [C -> C]         2 per lane
-NUMBER(SCORES);            // [C -> C]         1 per lane
-NUMBER(MAXIMUM);           // [C -> C]         1 per lane       of a row of SCORES
-NUMBER(WEIGHTS);           // [C -> C]         1 per lane       exp(SCORES - MAXIMUM)
-NUMBER(SHIFTED);           // [S -> C]         OVERLAP per lane MASKED 1 to OVERLAP frames ago
-NUMBER(SUMMANDS);          // [X -> C]         CORES / 4 per lane, CORES / 4   a core's share of the samples in each face
+NUMBER(RESIDUAL);          // [C -> C]         A + 1            what is added behind a layer, float32
+NUMBER(TAP);               // [S -> C]         4 LANES          the input of a layer 2d and d frames ago
+NUMBER(VALUES);            // [C -> C]         2 A              what a norm is taken of, and its square
+NUMBER(SCALED);            // [C -> C]         A                the same times the norm's weight
+NUMBER(STATS);             // [X -> C]         A + 2            rows 2c, 2c + 1: sums of core c, and of squares
+NUMBER(SCALES);            // [C -> C]         2 A              diag(1 / deviation), diag(-mean / deviation)
+NUMBER(PART);              // [C -> X]         A                what this core shares, bfloat16 ...
+NUMBER(PART_EXACT);        // [C -> X]         A                ... and float32
+NUMBER(GATHERED);          // [X -> C]         (A + 1) CORES    what all cores have shared
+NUMBER(E);                 // [C -> C]         LANES            output of the encoder
+NUMBER(PROJECTED);         // [C -> S]         SHARING          target on the first half of the cores, memory: a tile
+                           //                                   of the lane, behind a layer one of each stream
+NUMBER(WINDOW);            // [S -> C]         SHARING          of a stream, the same with the frames before
+NUMBER(GATHERED_WINDOWS);  // [X -> C]         SHARING CORES    WINDOW of all cores, with positions
+NUMBER(QUERY);             // [C -> C]         SHARING
+NUMBER(KEY);               // [C -> C]         2 SHARING        of self-attention, then of cross-attention
+NUMBER(VALUE);             // [C -> C]         2 SHARING
+NUMBER(SCORES);            // [C -> C]         SHARING
+NUMBER(MAXIMUM);           // [C -> C]         SHARING          of a row of SCORES
+NUMBER(WEIGHTS);           // [C -> C]         SHARING          exp(SCORES - MAXIMUM)
+NUMBER(SHIFTED);           // [S -> C]         OVERLAP          MASKED 1 to OVERLAP frames ago
+NUMBER(SUMMANDS);          // [X -> C]         (SHARING + 1) CORES / 4   a core's share of the samples in each face
 // Wormhole has 32 buffers. These use others' numbers, which have nothing to do by then or are not part of the program:
 NUMBER(MASKED);      // features times mask
 NUMBER(MASKED_NEW);
-NUMBER(DECODED);     // output of the decoder where it is the last block, input of a lone synthesis
+NUMBER(DECODED);     // output of the decoder where it is the last block, input of a lone synthesis; a tile per stream
 
 // Tiles of EXACT
 NUMBER(EXACT_IDENTITY);

@@ -27,12 +27,13 @@ void kernel_main() {
     mark();
     for (uint32_t round = 0; round < ROUNDS; round++) {
         for (uint32_t window = 0; window < WINDOWS; window++) {
-            auto page = [&](uint32_t lane) {
-                return input.get_noc_addr((first_stream + round * LANES + lane) * WINDOWS + window);
+            const uint32_t first = round * STREAMS;
+            auto page = [&](uint32_t i) {
+                return input.get_noc_addr((first_stream + first + i) * WINDOWS + window);
             };
-            Stream streams[LANES];
-            for (uint32_t lane = 0; lane < LANES; lane++) {
-                streams[lane] = read_stream(state_of(round * LANES + lane), page(lane), scratch + lane * SCRATCH_BYTES);
+            Stream streams[STREAMS];
+            for (uint32_t i = 0; i < STREAMS; i++) {
+                streams[i] = read_stream(state_of(first + i), page(i), scratch + i * SCRATCH_BYTES);
             }
             if constexpr (has(FRONTEND)) {
                 push_rows(core, streams, page);
@@ -42,16 +43,18 @@ void kernel_main() {
                 keep_encoder_past(streams);
                 mark();
             }
-            if constexpr (has(DECODER)) {
-                keep_decoder_past(streams, core >= CORES / 2);
-                mark();
-            }
-            if constexpr (has(SYNTHESIS)) {
-                keep_masked_past(streams);
-                mark();
-            }
             for (uint32_t lane = 0; lane < LANES; lane++) {
-                write_stream(streams[lane]);
+                if constexpr (has(DECODER)) {
+                    keep_decoder_past(streams + lane * SHARING, core >= CORES / 2);
+                    mark();
+                }
+                if constexpr (has(SYNTHESIS)) {
+                    keep_masked_past(streams + lane * SHARING);
+                    mark();
+                }
+            }
+            for (const Stream& stream : streams) {
+                write_stream(stream);
             }
             noc_async_write_barrier();  // before the next window reads it
         }

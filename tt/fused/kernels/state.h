@@ -13,7 +13,7 @@
 #include "clock.h"
 #include "memory.h"
 
-// A lane's stream in this window.
+// A stream in this window.
 struct Stream {
     uint64_t state;    // NoC address
     uint32_t number;   // of the window since the stream's start
@@ -28,7 +28,7 @@ constexpr uint32_t most(uint32_t a, uint32_t b) { return a > b ? a : b; }
 constexpr uint32_t SCRATCH_WORDS = 64;  // bytes for the window's words, and for the state's
 static_assert(2 * SCRATCH_WORDS + OVERLAP * FRAME_BYTES <= SCRATCH_BYTES);
 
-// Reads what is known of a lane's stream; `page`: what came for its window.
+// Reads what is known of a stream; `page`: what came for its window.
 inline Stream read_stream(uint64_t state, uint64_t page, uint32_t scratch) {
     noc_async_read(page + (PAGE - WORDS) * 4, scratch, WORDS * 4);
     noc_async_read(state, scratch + SCRATCH_WORDS, WORDS * 4);
@@ -75,23 +75,23 @@ inline void shut_gates(uint32_t tiles, uint32_t first_row, bool shut) {
     }
 }
 
-// This core's rows of samples, of each lane that it has a part of. `page(lane)`: what came for the lane's window
+// This core's rows of samples, of each stream that it has a part of. `page(stream)`: what came for its window
 template <class Page>
 inline void push_rows(uint32_t core, const Stream* streams, Page page) {
     const uint32_t first_row = core % PRENET_CORES * PRENET_ROWS;
     for (uint32_t turn = 0; turn < PRENET_TURNS; turn++) {
-        const uint32_t lane = (core + turn * CORES) / PRENET_CORES % LANES;
+        const uint32_t stream = (core + turn * CORES) / PRENET_CORES % STREAMS;
         cb_reserve_back(ROWS, PRENET_COLUMNS);
         cb_reserve_back(ROWS_EXACT, PRENET_COLUMNS);
         cb_reserve_back(SHUT, PRENET_COLUMNS);
         for (uint32_t row = 0; row < PRENET_ROWS; row++) {
-            const uint64_t samples = page(lane) + (first_row + row) * NEW * 4;
+            const uint64_t samples = page(stream) + (first_row + row) * NEW * 4;
             const uint32_t target = get_write_ptr(ROWS) + row * EXACT_ROW_BYTES;
             for (uint32_t face = 0; face < 2 * PRENET_COLUMNS; face++) {
                 noc_async_read(samples + face * EXACT_ROW_BYTES, target + upper_face(face) * EXACT_FACE_BYTES, EXACT_ROW_BYTES);
             }
         }
-        shut_gates(get_write_ptr(SHUT), first_row, streams[lane].starts);
+        shut_gates(get_write_ptr(SHUT), first_row, streams[stream].starts);
         noc_async_read_barrier();
         cb_push_back(ROWS, PRENET_COLUMNS);
         cb_push_back(ROWS_EXACT, PRENET_COLUMNS);
@@ -149,12 +149,13 @@ inline void keep_encoder_past(const Stream* streams) {
         // What lies before this window, while the layer before is still at work.
         cb_reserve_back(TAP, TAPS * LANES);
         const uint32_t taps = get_write_ptr(TAP);
-        for (uint32_t lane = 0; lane < LANES; lane++) {
-            const Ring ring(streams[lane], layer);
+        for (uint32_t stream = 0; stream < STREAMS; stream++) {
+            const Ring ring(streams[stream], layer);
+            const uint32_t first = taps + stream / SHARING * TAPS * TILE_BYTES + rows_of(stream);
             for (uint32_t tap = 0; tap < TAPS; tap++) {
                 const uint32_t count = delay(tap) < FRAMES ? delay(tap) : FRAMES;
                 for (uint32_t half = 0; half < 2; half++) {
-                    ring.read(delay(tap), half, taps + (lane * TAPS + tap) * TILE_BYTES + half * FACE_BYTES, count);
+                    ring.read(delay(tap), half, first + tap * TILE_BYTES + half * FACE_BYTES, count);
                 }
             }
         }
@@ -169,18 +170,20 @@ inline void keep_encoder_past(const Stream* streams) {
             if (!all_past) {
                 for (uint32_t tap = 0; tap < TAPS; tap++) {
                     const uint32_t target = taps + (lane * TAPS + tap) * TILE_BYTES + delay(tap) * ROW_BYTES;
-                    for (uint32_t half = 0; half < 2 && delay(tap) < FRAMES; half++) {
+                    for (uint32_t face = 0; face < 2 * SHARING && delay(tap) < FRAMES; face++) {
                         const uint32_t own = (FRAMES - delay(tap)) * ROW_BYTES;
-                        noc_async_read(get_noc_addr(x + half * FACE_BYTES), target + half * FACE_BYTES, own);
+                        noc_async_read(get_noc_addr(x + face * FACE_BYTES), target + face * FACE_BYTES, own);
                     }
                 }
                 noc_async_read_barrier();
                 cb_push_back(TAP, TAPS);
             }
-            if (streams[lane].moves()) {
-                const Ring ring(streams[lane], layer);
-                for (uint32_t half = 0; half < 2; half++) {
-                    ring.write(half, x + half * FACE_BYTES);
+            for (uint32_t stream = lane * SHARING; stream < (lane + 1) * SHARING; stream++) {
+                if (streams[stream].moves()) {
+                    const Ring ring(streams[stream], layer);
+                    for (uint32_t half = 0; half < 2; half++) {
+                        ring.write(half, x + rows_of(stream) + half * FACE_BYTES);
+                    }
                 }
             }
         }
@@ -204,12 +207,13 @@ inline void each_piece(uint32_t row, uint32_t count, Piece piece) {
     }
 }
 
-// Hands out the windows of every layer, and keeps the frames before the next one. What the memory's half of the cores
-// handed out for the first layer serves all others: it stands in WINDOW still.
+// Hands out the windows of every layer to a lane's streams, and keeps the frames before the next one. What the memory's
+// half of the cores handed out for the first layer serves all others: it stands in WINDOW still.
 inline void keep_decoder_past(const Stream* streams, bool is_memory) {
     for (uint32_t layer = 0; layer < DECODER_LAYERS; layer++) {
-        for (uint32_t lane = 0; lane < LANES; lane++) {
-            const Stream& stream = streams[lane];
+        for (uint32_t i = 0; i < SHARING; i++) {
+            const Stream& stream = streams[i];
+            const bool in_shared_tile = layer == 0;  // PROJECTED; each stream has its own behind a layer
             const uint64_t past = stream.state + STATE_WINDOWS + layer * PAST * FRAME_BYTES;
             cb_reserve_back(WINDOW, 1);
             if (is_memory && layer > 0) {
@@ -232,10 +236,11 @@ inline void keep_decoder_past(const Stream* streams, bool is_memory) {
             cb_wait_front(PROJECTED, 1);
             // Of the first layer, frames behind the stream's end count as zeros; the others see what it makes of them.
             const uint32_t frames = layer == 0 && stream.frames < FRAMES ? stream.frames : FRAMES;
+            const uint32_t projected = get_read_ptr(PROJECTED) + (in_shared_tile ? rows_of(i) : 0);
             for (uint32_t half = 0; half < 2; half++) {
                 const uint32_t target = window + half * FACE_BYTES;
                 if (frames) {
-                    noc_async_read(get_noc_addr(get_read_ptr(PROJECTED) + half * FACE_BYTES), target, frames * ROW_BYTES);
+                    noc_async_read(get_noc_addr(projected + half * FACE_BYTES), target, frames * ROW_BYTES);
                 }
                 if (frames < FRAMES) {
                     copy_zeros(target + frames * ROW_BYTES, FRAMES - frames);
@@ -243,7 +248,9 @@ inline void keep_decoder_past(const Stream* streams, bool is_memory) {
             }
             noc_async_read_barrier();
             cb_push_back(WINDOW, 1);
-            cb_pop_front(PROJECTED, 1);
+            if (!in_shared_tile || is_last(i)) {
+                cb_pop_front(PROJECTED, 1);
+            }
 
             if (stream.moves()) {  // the last PAST frames of the past and this window, from WINDOW
                 constexpr uint32_t OWN = PAST < FRAMES ? PAST : FRAMES;
@@ -264,10 +271,10 @@ inline void keep_decoder_past(const Stream* streams, bool is_memory) {
 
 // Synthesis -----------------------------------------------------------------------------------------------------------
 
-// Hands out the masked features shifted by 1 to OVERLAP frames, and keeps the last OVERLAP of them.
+// Hands out a lane's masked features shifted by 1 to OVERLAP frames, and keeps the last OVERLAP of them.
 inline void keep_masked_past(const Stream* streams) {
-    for (uint32_t lane = 0; lane < LANES; lane++) {
-        const Stream& stream = streams[lane];
+    for (uint32_t i = 0; i < SHARING; i++) {
+        const Stream& stream = streams[i];
         const uint64_t state = stream.state + STATE_MASKED;
         const uint32_t past = stream.scratch + 2 * SCRATCH_WORDS;
         if (stream.starts) {
@@ -275,14 +282,17 @@ inline void keep_masked_past(const Stream* streams) {
         } else {
             noc_async_read(state, past, OVERLAP * FRAME_BYTES);
         }
-        cb_reserve_back(SHIFTED, OVERLAP);
+        if (is_first(i)) {
+            cb_reserve_back(SHIFTED, OVERLAP);
+        }
         cb_wait_front(MASKED_NEW, 1);
         noc_async_read_barrier();
         for (uint32_t half = 0; half < 2; half++) {
-            const uint32_t masked = get_read_ptr(MASKED_NEW) + half * FACE_BYTES;
+            const uint32_t masked = get_read_ptr(MASKED_NEW) + rows_of(i) + half * FACE_BYTES;
             const uint32_t past_half = past + half * OVERLAP * ROW_BYTES;
             for (uint32_t shift = 1; shift <= OVERLAP; shift++) {
-                const uint32_t target = get_write_ptr(SHIFTED) + (shift - 1) * TILE_BYTES + half * FACE_BYTES;
+                const uint32_t tile = get_write_ptr(SHIFTED) + (shift - 1) * TILE_BYTES;
+                const uint32_t target = tile + rows_of(i) + half * FACE_BYTES;
                 const uint32_t before = shift < FRAMES ? shift : FRAMES;
                 noc_async_read(get_noc_addr(past_half + (OVERLAP - shift) * ROW_BYTES), target, before * ROW_BYTES);
                 if (before < FRAMES) {
@@ -291,11 +301,13 @@ inline void keep_masked_past(const Stream* streams) {
             }
         }
         noc_async_read_barrier();
-        cb_push_back(SHIFTED, OVERLAP);
+        if (is_last(i)) {
+            cb_push_back(SHIFTED, OVERLAP);
+        }
         if (stream.moves()) {
             constexpr uint32_t OWN = OVERLAP < FRAMES ? OVERLAP : FRAMES;
             for (uint32_t half = 0; half < 2; half++) {
-                const uint32_t masked = get_read_ptr(MASKED_NEW) + half * FACE_BYTES;
+                const uint32_t masked = get_read_ptr(MASKED_NEW) + rows_of(i) + half * FACE_BYTES;
                 const uint32_t past_half = past + half * OVERLAP * ROW_BYTES;
                 const uint64_t target = state + half * OVERLAP * ROW_BYTES;
                 if constexpr (OWN < OVERLAP) {
@@ -306,6 +318,8 @@ inline void keep_masked_past(const Stream* streams) {
             }
         }
         noc_async_writes_flushed();
-        cb_pop_front(MASKED_NEW, 1);
+        if (is_last(i)) {
+            cb_pop_front(MASKED_NEW, 1);
+        }
     }
 }

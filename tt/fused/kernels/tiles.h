@@ -49,8 +49,12 @@ inline void relu_add_face(uint32_t, uint32_t, uint32_t) {
 }
 #endif
 
-// Vector functions on the faces that hold frames, and on the first face alone.
+// Vector functions on the faces that hold frames of the streams in a tile, on those of a stream with a tile of its own,
+// and on the first face alone.
 #define ON_FRAMES(function, ...) \
+    MATH((_llk_math_eltwise_binary_sfpu_params_( \
+        function, 0, 1, 0, SHARING > 1 ? VectorMode::RC : VectorMode::R, ##__VA_ARGS__)))
+#define ON_UPPER(function, ...) \
     MATH((_llk_math_eltwise_binary_sfpu_params_(function, 0, 1, 0, VectorMode::R, ##__VA_ARGS__)))
 #define ON_FIRST_FACE(function) MATH((_llk_math_eltwise_binary_sfpu_params_(function, 0, 1, 0, VectorMode::None)))
 
