@@ -13,15 +13,16 @@ import uvicorn
 from fastapi import FastAPI, Response, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.datastructures import Headers
 
 from reference.errors import LLVCError, one_line
 
+from .access import Access
 from .connections import WAIT_S, HTTPProtocol, Visit, Visits, WebSocketProtocol, most_waiting
 from .protocol import MAX_FRAME
 from .rate import Rate
-from .session import serve
+from .session import Service, serve
 
 # Of all strangers together, who have to wait for one another: what is left of the time belongs to the streams.
 ACCEPTS_PER_S, ACCEPT_BURST = 1000, 100  # connections
@@ -50,9 +51,9 @@ HEADERS = {
 class AccessMiddleware:
     """Paces requests, refuses those by another name with 421, and notes where the clients of a proxy come from."""
 
-    def __init__(self, app, access):
-        self.app, self.access = app, access
-        self._requests = Rate(REQUESTS_PER_S, REQUEST_BURST)
+    def __init__(self, app, service):
+        self.app, self.access = app, service.access
+        self._requests = Rate(REQUESTS_PER_S / service.workers, REQUEST_BURST / service.workers)
 
     async def __call__(self, scope, receive, send):
         if scope["type"] in ("http", "websocket"):
@@ -96,10 +97,10 @@ def create_app(service):
 
     @app.get("/metrics")
     async def metrics():
-        return Response(generate_latest(server.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(server.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     app.mount("/", Page(directory=service.page, html=True))
-    return AccessMiddleware(app, service.access)
+    return AccessMiddleware(app, service)
 
 
 class WebServer(uvicorn.Server):
@@ -128,8 +129,9 @@ class WebServer(uvicorn.Server):
         )
         self._server, self._drain_s = service.server, service.drain_s
         self._is_draining, self._loop = False, None
-        self.visits = Visits(most_waiting(service.server.places), service.server.metrics)
-        self._accepts = Rate(ACCEPTS_PER_S, ACCEPT_BURST)
+        most = max(1, most_waiting(service.server.places) // service.workers)
+        self.visits = Visits(most, service.server.metrics)
+        self._accepts = Rate(ACCEPTS_PER_S / service.workers, ACCEPT_BURST / service.workers)
         self._on_open = on_open
         self._tasks = set()
 
@@ -198,3 +200,10 @@ class WebServer(uvicorn.Server):
         except OSError:  # among them ssl.SSLError: the client speaks something else
             visit.leave()
             sock.close()
+
+
+def web_server(front, settings, on_open, workers=1):
+    """A WebServer for a Front, one of so many. `service`, `access` and `tls` of `settings`, which JSON can hold, are
+    the arguments of Service, Access and WebServer."""
+    service = Service(front, access=Access(*settings["access"]), workers=workers, **settings["service"])
+    return WebServer(service, on_open, *settings["tls"])

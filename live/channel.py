@@ -13,7 +13,6 @@ import numpy as np
 
 from streaming.rings import Rings, ServerFull
 
-from .metrics import Metrics
 from .protocol import ProtocolError
 
 LATE, SLOW_READER, ENGINE_FAILED = "late", "slow_reader", "engine"  # why samples were dropped
@@ -64,10 +63,10 @@ class Audio:
 
 
 class Front:
-    """Where a process opens channels. `number` is its own; `lock` and `wake`, of all of them and of the engine."""
+    """Where a process opens channels: its `number`, what it calls to `wake` the engine, and the places' `lock`."""
 
-    def __init__(self, rings, metrics, clock=time.monotonic, number=1, lock=None, wake=lambda: None):
-        self.rings, self.metrics, self.clock, self.wake = rings, metrics or Metrics(), clock, wake
+    def __init__(self, rings, metrics, wake, clock=time.monotonic, lock=None, number=1):
+        self.rings, self.metrics, self.clock, self.wake = rings, metrics, clock, wake
         self.places, self.chunk_len, self.sample_rate = rings.places, rings.chunk_len, rings.sample_rate
         self.max_wait, self.max_output = rings.max_wait, rings.max_output  # samples
         self.longest_wait = rings.window
@@ -100,6 +99,18 @@ class Front:
             self.rings.owner[place] = 0
             self.metrics.streams.set(self.streams)
 
+    def free(self, number):
+        """Frees the places of a process that is gone."""
+        with self._lock:
+            left = self.rings.owner == number
+            self.rings.is_open[left] = False
+            self.rings.owner[left] = 0
+            self.metrics.streams.set(self.streams)
+
+    def fail(self, why):
+        """Has all streams be told that the engine gave up."""
+        self.rings.failure[0] = why.encode()
+
     @property
     def streams(self):
         """How many streams are open, in all processes."""
@@ -113,7 +124,7 @@ class Front:
     @property
     def failure(self):
         """Why the engine gave up, None while it did not."""
-        return self.rings.failure[0].decode() or None
+        return self.rings.failure[0].decode(errors="ignore") or None
 
     @property
     def is_draining(self):
@@ -128,7 +139,8 @@ class Front:
         """Calls on_change of all channels that have news since the last call."""
         done, state = self.rings.done.copy(), self._state()
         told, self._told = self._told, (done, state)
-        places = list(self._channels) if state != told[1] else np.flatnonzero(done != told[0]).tolist()
+        is_own = self.rings.owner == self._number
+        places = np.flatnonzero(is_own & ((done != told[0]) | (state != told[1]))).tolist()
         for channel in filter(None, map(self._channels.get, places)):
             channel.on_change()
 

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from reference.errors import one_line
 from streaming.rounds import Rounds
 
 from .channel import ENGINE_FAILED, LATE, Front, LiveRings
+from .metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -37,21 +39,21 @@ class ClockedServer(Front):
     when nothing waits the clock stands, and goes on with the next chunk that is there.
 
     Only run(), or advance() in its place, touches the engine. It calls hand_over(tell) behind a round; channels are
-    for the thread that tell is handed over to. `allocate` gives the memory that they share, see Rings.
+    for the thread that tell is handed over to. Where other processes have channels, `allocate` gives the memory of
+    the rings, `news` is the event that they wake the engine by, and `lock` is for whoever takes a place.
     """
 
-    def __init__(self, engine, sample_rate, metrics=None, clock=time.monotonic, allocate=np.zeros):
+    def __init__(self, engine, sample_rate, clock=time.monotonic, allocate=np.zeros, news=None, lock=None):
         if engine.depth:
             raise ValueError("a live server needs an engine in latency mode, with no chunks under way between calls")
         rings = LiveRings(engine.batch_size, engine.chunk_len, engine.lookahead_len, sample_rate, allocate)
-        super().__init__(rings, metrics, clock)
+        self._news = news or threading.Event()
+        super().__init__(rings, Metrics(), self._news.set, clock, lock)
         self.engine = engine
         self.hand_over = lambda tell: tell()
         self._rounds = Rounds(engine, rings)
         self._credit = np.ones(self.places)  # chunks that a stream's clock allows
         self._credited = np.full(self.places, np.nan)  # when that was last read
-        self._news = threading.Event()
-        self.wake = self._news.set
         self._stopping = False
         self._is_idle = True
         self._due = float("-inf")  # no tick before
@@ -73,6 +75,16 @@ class ClockedServer(Front):
         """Runs the engine in a thread of its own until stop()."""
         self._thread = threading.Thread(target=self.run, name="engine", daemon=True)
         self._thread.start()
+
+    @contextmanager
+    def running(self):
+        """Runs it, warmed up, for `with`; then it is stopped."""
+        self.warm_up()
+        self.start()
+        try:
+            yield
+        finally:
+            self.stop()
 
     def run(self):
         """Keeps the clock until stop()."""
@@ -174,7 +186,7 @@ class ClockedServer(Front):
                 self._rounds.convert(places[has_samples], self.clock)
             self._failures = 0
         except Exception as error:  # whatever an engine may raise: the streams go on, or are told why not
-            self._fail(error)
+            self._note_failure(error)
             return False
         done = self.clock()
         self._round_time = max(0.9 * self._round_time, done - started)
@@ -185,12 +197,11 @@ class ClockedServer(Front):
         self.hand_over(self.tell)
         return True
 
-    def _fail(self, error):
+    def _note_failure(self, error):
         self._failures += 1
         self.metrics.failures.inc()
         self.metrics.dropped.labels(ENGINE_FAILED).inc(self._rounds.lost)
         logger.error("a chunk failed: %s", one_line(error), exc_info=self._failures == 1)
         if self._failures == MAX_FAILURES:
-            failure = f"the engine failed {MAX_FAILURES} times in a row ({one_line(error)})"
-            self.rings.failure[0] = failure.encode()
+            self.fail(f"the engine failed {MAX_FAILURES} times in a row ({one_line(error)})")
         self.hand_over(self.tell)

@@ -4,9 +4,13 @@
 
 """What Prometheus may know of a live server."""
 
-import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+import os
 
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS_S = (0.001, 0.002, 0.004, 0.006, 0.009, 0.013, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -23,13 +27,19 @@ class Latencies(Histogram):
 
 
 class Metrics:
-    """The metrics of one server, in a registry of their own."""
+    """The metrics of one server, in a registry of their own.
+
+    Several processes count together where each had a folder for it in its environment, as MULTIPROC_DIR, before
+    prometheus_client was imported; a gauge is what it was last set to by any of them.
+    """
 
     def __init__(self):
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
 
         def make(kind, name, meaning, **options):
+            if kind is Gauge:
+                options["multiprocess_mode"] = "mostrecent"
             return kind(f"llvc_{name}", meaning, registry=self.registry, **options)
 
         self.streams = make(Gauge, "streams_open", "Streams that have a place.")
@@ -53,6 +63,15 @@ class Metrics:
         self.overloaded = make(Gauge, "overloaded", "1 while chunks take longer than they last.")
         self.received = make(Counter, "received_bytes", "Bytes of messages from clients.")
         self.sent = make(Counter, "sent_bytes", "Bytes of messages to clients.")
+
+    def exposition(self):
+        """All of them as text, those of other processes included."""
+        if MULTIPROC_DIR not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        ProcessCollector(pid=os.getppid, registry=together)  # of the engine's process
+        MultiProcessCollector(together)
+        return generate_latest(together)
 
     def round(self, streams, seconds, is_late):
         """Counts a chunk of so many streams that took so many seconds."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference.errors import LLVCError
-from streaming.engine import MAX_SAMPLE
+from streaming.rings import MAX_SAMPLE
 
 VERSION = 1
 MIN_RATE, MAX_RATE = 8000, 192000  # Hz

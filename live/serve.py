@@ -11,14 +11,18 @@ import socket
 import ssl
 import sys
 from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 
 from demo.backend import add_backend, available_cores, open_backend
 from demo.program import Parser, count, exit_code, file_path
 from demo.voice import add_voice, load_voice
 from reference.errors import LLVCError, not_installed, one_line
 
-from .access import Access, parse_origin
+from .access import parse_origin
 from .token import add_token, read_token
+
+STREAMS_PER_WORKER = 100
+CAN_SHARE = sys.platform == "linux"  # memory between processes
 
 
 class ServeError(LLVCError):
@@ -74,6 +78,8 @@ def parse_args(argv=None):
         metavar="N",
         help="CPU threads: by default one a stream, but one core for the network",
     )
+    help = "processes for the network, beside the engine's; 1: the engine's own; by default as streams and cores demand"
+    add("--workers", type=count(1, 64), metavar="W", help=help)
     add_token(parser, "what clients must know; the page asks for it")
     help = "https://HOST[:PORT] of pages that may use this server besides its own; behind a proxy, of its own"
     add("--allowed_origins", type=origin, nargs="+", default=[], metavar="ORIGIN", help=help)
@@ -91,14 +97,16 @@ def parse_args(argv=None):
     return args
 
 
-def import_live():
+def import_live(workers=1):
     """The modules that need what make live installs. ServeError if it is not there."""
     try:
         import live.agent
         import live.app
         import live.clocked
         import live.log
-        import live.session
+
+        if workers > 1:
+            import live.workers
     except ModuleNotFoundError as error:
         raise ServeError(not_installed(error, "live")) from None
     return live
@@ -146,6 +154,11 @@ def default_places():
     return min(4, 2 * available_cores())
 
 
+def default_workers(streams):
+    """One process for a hundred streams, but a core for the engine."""
+    return max(1, min(-(-streams // STREAMS_PER_WORKER), available_cores() - 1)) if CAN_SHARE else 1
+
+
 def default_threads(backend, streams):
     """A thread for each stream, but a core for the network. PyTorch gets one: its threads share each chunk, which is
     too small for that: on a busy machine each waits for the others."""
@@ -169,37 +182,49 @@ def greeting(args, port, where):
 
 def run(args):
     """Serves until it is interrupted; returns the exit code. LLVCError if it cannot start."""
-    live = import_live()
-    live.log.configure()
-    check_certificate(args.ssl_certfile, args.ssl_keyfile)
-    threads = args.threads or default_threads(args.backend, args.streams)
+    count = args.workers or default_workers(args.streams)
+    if count > 1 and not CAN_SHARE:
+        raise ServeError("several workers need Linux, to share memory; leave --workers out")
     with ExitStack() as stack:
+        if count > 1:  # before prometheus_client is imported
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(TemporaryDirectory(prefix="llvc-metrics-"))
+        live = import_live(count)
+        live.log.configure()
+        check_certificate(args.ssl_certfile, args.ssl_keyfile)
         listener = stack.enter_context(bind(args.host, args.port))
         agent_listener = stack.enter_context(bind(args.host, args.agent_port)) if args.agent_port else None
         voice = load_voice(args.checkpoint_path, args.config_path)
-        with open_backend(args.backend, voice.model, args.device_id, args.streams, threads=threads) as backend:
-            engine = backend.open_engine(args.chunk_factor, args.streams, "latency")
-            server = live.clocked.ClockedServer(engine, voice.sample_rate)
-            server.warm_up()
-            server.start()
+        threads = args.threads or default_threads(args.backend, args.streams)
+        backend = open_backend(args.backend, voice.model, args.device_id, args.streams, threads=threads)
+        backend = stack.enter_context(backend)
+        facts = {
+            "backend": backend.name,
+            "device": backend.device,
+            "voice": voice.name,
+            "chunk_factor": args.chunk_factor,
+        }
+        settings = {
+            "service": {
+                "facts": facts,
+                "token": args.token,
+                "max_minutes": args.max_minutes,
+                "drain_s": args.drain_s,
+            },
+            "access": [args.allowed_origins, args.proxies, [args.host], bool(args.ssl_certfile)],
+            "tls": [path and os.path.abspath(path) for path in (args.ssl_certfile, args.ssl_keyfile)],
+        }
+        text = greeting(args, listener.getsockname()[1], f"{backend.name} ({backend.device})")
+        engine = backend.open_engine(args.chunk_factor, args.streams, "latency")
+        workers = live.workers.Workers(count, settings) if count > 1 else None
+        server = live.clocked.ClockedServer(engine, voice.sample_rate, **(workers.shared if workers else {}))
+        with server.running():
             if agent_listener:
                 stack.enter_context(live.agent.agent(server, agent_listener))
-            try:
-                facts = {
-                    "backend": backend.name,
-                    "device": backend.device,
-                    "voice": voice.name,
-                    "chunk_factor": args.chunk_factor,
-                }
-                access = Access(args.allowed_origins, args.proxies, [args.host], bool(args.ssl_certfile))
-                service = live.session.Service(
-                    server, facts, access, args.token, args.max_minutes, drain_s=args.drain_s
-                )
-                text = greeting(args, listener.getsockname()[1], f"{backend.name} ({backend.device})")
-                web = live.app.WebServer(service, lambda: print(text, flush=True), args.ssl_certfile, args.ssl_keyfile)
+            if workers:
+                workers.run(server, listener, lambda: print(text, flush=True))
+            else:
+                web = live.app.web_server(server, settings, lambda: print(text, flush=True))
                 web.run(sockets=[listener])
-            finally:
-                server.stop()
     return 0
 
 

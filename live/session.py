@@ -15,7 +15,7 @@ import numpy as np
 from starlette.websockets import WebSocketDisconnect
 
 from audio.resampling import Resampler, resampling_delay
-from streaming.server import ServerFull
+from streaming.rings import ServerFull
 
 from .access import Access
 from .channel import Audio, Front
@@ -44,6 +44,7 @@ class Service:
     access: Access = field(default_factory=Access)
     token: str | None = None
     max_minutes: float | None = None
+    workers: int = 1  # processes that share what is allowed to strangers
     page: Path = PAGE
     drain_s: float = 0.0  # that streams may go on when no new ones are taken any more
 

@@ -12,10 +12,10 @@ from numbers import Integral
 import numpy as np
 import torch
 
+from .rings import MAX_SAMPLE
+
 # Of an engine that can pipeline, by name: the chunks that may be under way when the next one comes.
 MODES = {"latency": 0, "throughput": 1}
-
-MAX_SAMPLE = 1000.0  # full scale is 1: far beyond it values would stay in a stream's state for good
 
 
 def checked_samples(samples, shape):

@@ -19,6 +19,8 @@ import numpy as np
 
 from reference.errors import LLVCError
 
+MAX_SAMPLE = 1000.0  # full scale is 1: far beyond it values would stay in a stream's state for good
+
 CHUNK = np.dtype(
     [("position", "i8"), ("length", "i8"), ("late", "i8"), ("failed", "i8"), ("is_last", "i8")]
     + [("arrived", "f8"), ("started", "f8"), ("done", "f8")]

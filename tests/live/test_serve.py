@@ -27,10 +27,11 @@ from live.client import Connection, ServerError
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_it_starts_serves_and_ends(tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_starts_serves_and_ends(workers):
     process = subprocess.Popen(
         [sys.executable, "-m", "live.serve", "--port", "0", "--backend", "cpu", "--streams", "1", "--token", "geheim"]
-        + ["--threads", "2"],
+        + ["--threads", "2", "--workers", str(workers)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
