@@ -27,9 +27,7 @@ class Batches:
         self._audio = torch.zeros(0, 2, dtype=torch.int16, device=self.device)
         self._starts, self._lengths, self._groups, self._names = [], [], [], {}
         noise = torch.cat([torch.zeros(0, dtype=torch.int16), *noise]).to(self.device)
-        self._noise = (
-            noise.repeat(max(1, -(-samples // len(noise)))) if len(noise) else None
-        )  # a segment of it, at least
+        self._noise = noise.repeat(-(-samples // len(noise))) if len(noise) else None  # a segment of it, at least
 
     def add(self, pairs):
         """Takes more pairs to the device."""

@@ -112,7 +112,7 @@ class Training:
             self.discriminators.parameters(), RATE_OF_DISCRIMINATORS, betas=(0.8, 0.99), **fused
         )
         self.step, self.judged, self.elapsed, self.best = 0, 0, 0.0, float("inf")
-        self._folders, self._patterns, self._valid = folders, valid, {}
+        self._folders, self._patterns, self._kept, self._valid = folders, valid, None, {}
         pieces = [int16(read(path)) for path in audio_files(noise).values()] if noise else []
         self.batches = Batches(options.samples, options.seed, self.device, pieces)
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=options.bf16)
@@ -145,14 +145,15 @@ class Training:
             return
         if not pairs:
             raise LLVCError(f"{self._folders.target}: no pairs with {self._folders.source} (docs/TRAINING.md)")
-        kept = held_back({speaker_of(name) for name in pairs}, self._patterns) if not self._valid else set(self._valid)
-        for name, pair in pairs.items():
+        if self._kept is None:
+            self._kept = held_back({speaker_of(name) for name in pairs}, self._patterns)
+        for name, pair in pairs.items():  # those of a speaker at another speed come last
             speaker = speaker_of(name)
-            if speaker in kept and "@" not in name:
+            if speaker in self._kept:
                 mine = self._valid.setdefault(speaker, [])
                 if len(mine) < VALID_UTTERANCES:
                     mine.append((pair[: VALID_SECONDS * SAMPLE_RATE] / 32768.0).to(self.device).unbind(1))
-        trained = {name: pair for name, pair in pairs.items() if speaker_of(name) not in kept}
+        trained = {name: pair for name, pair in pairs.items() if speaker_of(name) not in self._kept}
         self.batches.add(trained)
         speakers = len({speaker_of(name) for name in trained})
         self.say(
@@ -173,6 +174,7 @@ class Training:
             raise LLVCError(f"{path}: does not belong to this network; name another folder with --run") from None
         for name in ("step", "judged", "elapsed", "best"):
             setattr(self, name, state[name])
+        self._kept = set(state["valid"])
         self.say(f"going on from step {self.step}")
 
     def train_step(self):
@@ -254,8 +256,6 @@ class Training:
         entry = {"step": self.step, "minutes": self.elapsed / 60, "ms": 1e3 * seconds}
         entry |= dict(zip(NAMES, trained, strict=True))
         entry |= {f"valid_{name}": value for name, value in zip(NAMES, validated.tolist(), strict=False)}
-        with (self.run / "log.jsonl").open("a") as file:
-            file.write(json.dumps(entry) + "\n")
         left = self.elapsed * (1 / self.progress - 1)
         self.say("  ".join(f"{name} {value:.4g}" for name, value in entry.items() if value))
         self.say(f"{100 * self.progress:.1f}% done, {left / 60:.1f} min left")
@@ -270,9 +270,12 @@ class Training:
             self.best = loss
             self._save("best.pt", {"model": self.average.state_dict(), "step": self.step})
         state = {name: getattr(self, name) for name in ("step", "judged", "elapsed", "best")}
+        state["valid"] = sorted(self._kept)
         for name in ("model", "average", "optimizer", "discriminators", "judging"):
             state[name] = getattr(self, name).state_dict()
         self._save("last.pt", state)
+        with (self.run / "log.jsonl").open("a") as file:
+            file.write(json.dumps(entry) + "\n")
 
     def _save(self, name, state):
         with replacing(self.run / name) as path:

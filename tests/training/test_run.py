@@ -102,10 +102,10 @@ def test_speakers_to_validate_on():
 
 def test_training_learns(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("training.trainer.WARM_UP", 5)
-    run = training(folder, tmp_path, steps=20, interval=5)
+    run = training(folder, tmp_path, steps=12, interval=3)
     run()
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [entry["step"] for entry in log] == [5, 10, 15, 20]
+    assert [entry["step"] for entry in log] == [3, 6, 9, 12]
     assert log[-1]["stft"] < log[0]["stft"] and log[-1]["mel"] < log[0]["mel"]
     best = torch.load(tmp_path / "best.pt", weights_only=True)
     totals = {entry["step"]: entry["valid_stft"] + entry["valid_mel"] for entry in log}
@@ -202,13 +202,13 @@ def test_a_run_by_the_clock(folder, tmp_path, monkeypatch):
     """It ends behind the step in which its time is up, and goes on with what was left of it."""
     now = iter(range(10**6))
     monkeypatch.setattr("training.trainer.time.monotonic", lambda: float(next(now)))  # a second each time
-    run = training(folder, tmp_path, steps=None, minutes=5 / 60)
+    run = training(folder, tmp_path, steps=None, minutes=3 / 60)
     run()
-    assert run.step == 5 and run.progress == 1.0
-    longer = training(folder, tmp_path, steps=None, minutes=7 / 60)
+    assert run.step == 3 and run.progress == 1.0
+    longer = training(folder, tmp_path, steps=None, minutes=4 / 60)
     longer.resume()
     longer()
-    assert longer.step == 7
+    assert longer.step == 4
 
 
 def test_losses_that_are_not_finite_end_the_run(folder, tmp_path):
