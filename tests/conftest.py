@@ -6,6 +6,7 @@
 
 import json
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from support.rung import DESCRIPTION, RUNG
 from support.rung3 import write_record
 
 from tt.errors import UnsupportedOption
+from tt.fused.layout import GRID_WIDTH, cores_of
 
 PCC_HEAD = "block                  kernels configuration     n   B  worst PCC   max error      peak"
 PROGRAM_HEAD = "configuration     n   B  block       programs  L1 per core at most (B)  what"
@@ -42,6 +44,20 @@ def TtLLVC(ttnn):
     from ttnn_llvc import TtLLVC
 
     return TtLLVC
+
+
+@pytest.fixture
+def one_group(monkeypatch, ttnn):
+    """Makes fused networks use one group of cores only, so that few streams share it."""
+    from tt.fused.network import FusedNetwork
+
+    original = FusedNetwork.layout
+
+    def layout(self, *arguments, **options):
+        self._grid = SimpleNamespace(x=GRID_WIDTH, y=cores_of(self.config) // GRID_WIDTH)
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(FusedNetwork, "layout", layout)
 
 
 @pytest.fixture(params=["fused", "stock"])

@@ -23,8 +23,11 @@ NETWORKS = {"stock": networks(), "fused": networks_for_fused_kernels()}
 @pytest.mark.timeout(900)  # a card compiles the kernels of ten networks
 @given(data=st.data(), chunk_factor=st.integers(1, 2), batch_size=st.integers(2, 3))
 @settings(max_examples=10, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_network(device, rung, make_network, kernels, data, chunk_factor, batch_size):
-    """Streams one of which is restarted, so that they are out of step: each pauses while others are converted."""
+def test_any_network(device, rung, make_network, kernels, one_group, data, chunk_factor, batch_size):
+    """Streams one of which is restarted, so that they are out of step: each pauses while others are converted.
+
+    Two share a tile of the fused kernels, three take two tiles.
+    """
     if rung == "simulator":
         pytest.skip("takes hours there")
     from tt.fused.network import why_not

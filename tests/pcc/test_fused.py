@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import soundfile
@@ -20,28 +19,12 @@ from support.blocks import NETWORK_PCC, audible_before_the_start, demo_voice, go
 from support.golden import fill_by_rule
 
 from reference.llvc import LLVC
-from tt.fused.layout import GRID_WIDTH, cores_of
 from tt.fused.numbers import TILE
 
 ROOT = Path(__file__).resolve().parents[2]
 CHUNK = 208
 FUSED_PCC = 0.9999
 WINDOW_PCC = 0.9997  # of single windows of three frames
-
-
-@pytest.fixture
-def one_group(monkeypatch, ttnn):
-    """Makes fused networks use one group of cores only, so that few streams share it."""
-    from tt.fused.network import FusedNetwork
-
-    original = FusedNetwork.layout
-
-    def layout(self, *arguments, **options):
-        rows = cores_of(self.config) // GRID_WIDTH
-        monkeypatch.setattr(self, "_grid", SimpleNamespace(x=GRID_WIDTH, y=rows), raising=True)
-        return original(self, *arguments, **options)
-
-    monkeypatch.setattr(FusedNetwork, "layout", layout)
 
 
 def fused(device, model):
