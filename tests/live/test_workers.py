@@ -30,20 +30,27 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="workers share memory as Linux has it"),
 ]
 
-TESTS = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SPEECH = np.random.default_rng(0).uniform(-0.5, 0.5, 4000).astype(np.float32)
 
 
 class Server:
-    """A process of support.worker_server, and what it shows of itself."""
+    """live.serve with workers, on an engine that halves the samples, and what it shows of itself."""
 
     def __init__(self, workers, places, folder):
-        folder.mkdir(exist_ok=True)
-        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder), "PYTHONPATH": f"{TESTS}:{TESTS.parent}"}
-        command = [sys.executable, "-m", "support.worker_server", str(workers), str(places)]
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        self.page = f"http://127.0.0.1:{int(self.process.stdout.readline())}/"
-        self.url = self.page.replace("http", "ws") + "stream"
+        options = ["--port", "0", "--streams", str(places), "--workers", str(workers), "--drain_s", "600"]
+        self.process = subprocess.Popen(
+            [sys.executable, ROOT / "tools" / "null_server.py", "0", *options],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(folder)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for line in self.process.stdout:
+            if found := re.match("open http://(.*)/ ", line):
+                break
+        self.page = f"http://{found[1]}/"
+        self.url = f"ws://{found[1]}/stream"
 
     @property
     def workers(self):
@@ -111,7 +118,7 @@ def serving(workers, places, folder):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with serving(4, 20, tmp_path_factory.mktemp("metrics")) as server:
+    with serving(4, 20, tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
@@ -205,7 +212,7 @@ def test_all_of_them_drain(server):
 
 
 def test_clients_are_told_when_the_engines_process_is_gone(tmp_path):
-    with serving(2, 4, tmp_path / "metrics") as server, ExitStack() as stack:
+    with serving(2, 4, tmp_path) as server, ExitStack() as stack:
         workers, connections = server.workers, server.connect_to_two(stack).values()
         server.process.kill()
         for connection in connections:
