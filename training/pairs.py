@@ -73,6 +73,8 @@ def make_pairs(rows, speeds, voice, folder, *, opus=False, workers=1):
     else:
         with multiprocessing.get_context("spawn").Pool(workers, torch.set_num_threads, (1,)) as pool:
             left_out = pool.starmap(make_group, arguments, chunksize=1)
+    if not (folder / "source").is_dir():
+        raise LLVCError(f"{folder}: no recording gives a pair; the first: {left_out[0][0]}")
     if 1.0 in speeds:
         licences = {row.speaker: row.licence for row in rows}
         sources = [

@@ -19,7 +19,9 @@ from audio.files import replacing
 from reference.errors import LLVCError
 
 SAMPLE_RATE = 16000
-SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".mp3", ".opus"}
+# Of libsndfile, and what telephones record, which FFmpeg reads.
+SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats()}
+SUFFIXES |= {".aif", ".mp3", ".opus", ".m4a", ".aac", ".amr", ".mp4", ".webm", ".wma"}
 # What weights may be trained on that are given away under Apache-2.0. Not CC BY-SA, CC BY-NC, CC BY-ND.
 CLEAN_LICENCE = re.compile(
     r"CC[ -]BY([ -]\d\.\d( [A-Z]{2})?)?|CC0([ -]1\.0)?|public domain|own synthesis", re.IGNORECASE

@@ -16,8 +16,10 @@ from support.speech import SAMPLE_RATE, vowel
 
 pytest.importorskip("pyworld", reason="run: make training")
 
+from audio.recording import write_audio  # noqa: E402
+from reference.errors import LLVCError  # noqa: E402
 from training.pairs import PairFolders, lag, make_noise, make_pairs, speaker_of  # noqa: E402
-from training.recordings import ManifestError, read, read_manifest  # noqa: E402
+from training.recordings import ManifestError, audio_files, read, read_manifest  # noqa: E402
 from training.synthesis import commands, synthesise  # noqa: E402
 from training.target import Analysis, Speaker, TargetVoice, to_target  # noqa: E402
 
@@ -89,6 +91,19 @@ def test_pairs(made):
     written = read_manifest(folder / "manifest.jsonl")
     assert [(r.speaker, r.licence) for r in written] == [("high", "CC0"), ("low", "CC BY 4.0"), ("low", "CC BY 4.0")]
     assert len(read(folder / "noise" / "0000.flac")) == 20000
+
+
+def test_recordings_without_speech_give_no_pairs(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(SAMPLE_RATE), SAMPLE_RATE)
+    rows = read_manifest(manifest(tmp_path / "m", row("a.wav")))
+    with pytest.raises(LLVCError, match="no recording gives a pair; the first: someone: no voiced speech"):
+        make_pairs(rows, [1.0], VOICE, tmp_path / "pairs")
+
+
+def test_a_telephone_s_recording_is_read(tmp_path):
+    write_audio(tmp_path / "a.m4a", torch.from_numpy(syllables(150)).float(), SAMPLE_RATE)
+    (name,) = audio_files(tmp_path)
+    assert name == "a" and lag(*(torch.from_numpy(x).float() for x in (syllables(150), read(tmp_path / "a.m4a")))) <= 1
 
 
 def test_another_speed_is_another_speaker(made):
