@@ -15,6 +15,8 @@ pytest.importorskip("fastapi", reason="run: make live")
 
 from support.live_server import LiveServer  # noqa: E402
 
+from live.channel import Audio  # noqa: E402
+from live.clocked import ClockedServer  # noqa: E402
 from tools.load_test import load  # noqa: E402
 
 SAMPLES = 208 * 3 + 70
@@ -39,3 +41,29 @@ def test_streams_over_websockets_are_what_the_reference_gives(device, monkeypatc
         assert len(value) == SAMPLES and figures["dropped"] == 0
         assert pcc(values[-1], expected[-1]) >= NETWORK_PCC
     measure("live server", ("llvc", 1, 2), values, expected, NETWORK_PCC)
+
+
+@on_device
+@pytest.mark.slow
+def test_64_streams_are_each_what_one_is_alone(device, rung, TtLLVC):
+    """To the bit, with the fused kernels."""
+    if rung == "simulator":
+        pytest.skip("takes hours there")
+    now, places = [0.0], 64
+    network = TtLLVC.from_reference(device, golden("llvc").model, "fused")
+    signals = speech("llvc", 3, 208 + 50)
+    with network.serve(1) as server, server.open() as stream:
+        alone = [torch.cat((stream.push(samples), stream.flush())) for samples in signals]
+    server = ClockedServer(network.engine(1, places, "latency"), 16000, clock=lambda: now[0])
+    channels = [server.open() for _ in range(places)]
+    for number, channel in enumerate(channels):
+        channel.push(signals[number % len(signals)].numpy())
+        channel.end()
+    while (wait := server.advance()) is not None:
+        now[0] += wait
+    for number, channel in enumerate(channels):
+        *chunks, ended = channel.read()
+        assert ended == {"type": "ended"} and all(isinstance(chunk, Audio) for chunk in chunks)
+        value = np.concatenate([chunk.samples for chunk in chunks])
+        assert np.array_equal(value, alone[number % len(signals)].numpy()), f"stream {number}"
+    server.stop()
