@@ -16,19 +16,19 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-for path in (ROOT, ROOT / "tests"):
-    if str(path) not in sys.path:
-        sys.path.insert(0, str(path))
-
-from support.fake_engine import SAMPLE_RATE, FakeEngine  # noqa: E402
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
 
 from live.clocked import ClockedServer  # noqa: E402
+from tools.null_server import NullEngine  # noqa: E402
+
+RATE = 16000
 
 
 def chunk_times(streams, chunks):
     """Seconds [chunks] of the thread's CPU time for each chunk of so many streams."""
     now = 0.0
-    server = ClockedServer(FakeEngine(streams), SAMPLE_RATE, clock=lambda: now)
+    server = ClockedServer(NullEngine(streams), RATE, clock=lambda: now)
     channels = [server.open() for _ in range(streams)]
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, 2 * server.chunk_len).astype(np.float32)
     seconds = []
