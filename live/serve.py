@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from demo.backend import add_backend, available_cores, open_backend
 from demo.program import Parser, count, exit_code, file_path
+from demo.site import has_runtime, write_site
 from demo.voice import add_voice, load_voice
 from reference.errors import LLVCError, not_installed, one_line
 
@@ -194,6 +195,10 @@ def run(args):
         listener = stack.enter_context(bind(args.host, args.port))
         agent_listener = stack.enter_context(bind(args.host, args.agent_port)) if args.agent_port else None
         voice = load_voice(args.checkpoint_path, args.config_path)
+        page = live.session.PAGE
+        if has_runtime():  # the page can convert by itself, too
+            page = stack.enter_context(TemporaryDirectory(prefix="llvc-page-"))
+            write_site(voice, page, server=True)
         threads = args.threads or default_threads(args.backend, args.streams)
         backend = open_backend(args.backend, voice.model, args.device_id, args.streams, threads=threads)
         backend = stack.enter_context(backend)
@@ -209,6 +214,7 @@ def run(args):
                 "token": args.token,
                 "max_minutes": args.max_minutes,
                 "drain_s": args.drain_s,
+                "page": str(page),
             },
             "access": [args.allowed_origins, args.proxies, [args.host], bool(args.ssl_certfile)],
             "tls": [path and os.path.abspath(path) for path in (args.ssl_certfile, args.ssl_keyfile)],

@@ -94,8 +94,9 @@ export class Choice {
       ...[...shares.keys()].map((key) => new Option(`${CHUNK_MS * key} ms: ${share(key)}`, key, false, key === factor)),
     );
     const isSlow = shares.get(factor) > TOO_SLOW;
-    const advice = isSlow ? " That is too slow for a voice: expect gaps. Longer chunks take less, or another machine." : "";
-    this.say(`${name}. This machine: ${share(factor)} in chunks of ${CHUNK_MS * factor} ms.${advice}`, isSlow);
+    const advice = factor === [...shares.keys()].at(-1) ? "take a faster machine" : "take longer chunks";
+    const warning = isSlow ? ` That is too slow for a voice, and there will be gaps: ${advice}.` : "";
+    this.say(`${name}. This machine: ${share(factor)} in chunks of ${CHUNK_MS * factor} ms.${warning}`, isSlow);
   }
 
   say(text, bad = false) {
