@@ -74,7 +74,9 @@ async function work() {
   if (isWorking) return;
   isWorking = true;
   try {
-    while (stream && (await convertNext())) await hear();
+    do {
+      while (stream && (await convertNext())) await hear();
+    } while (isEnding && stream && !stream.isDone); // the end came behind the last look at what there is
     if (isEnding) finish();
   } catch (error) {
     refuse(error);
