@@ -36,7 +36,7 @@ def test_a_server(mesh_device, case, measure, rung, kernels, make_network):
 
 
 @on_device
-@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("batch_size", [1, 3, 9])  # nine: pairs of streams on each chip
 def test_a_batch_that_does_not_divide(mesh_device, batch_size, make_network):
     audio = speech("llvc", batch_size, 300)
     with make_network(mesh_device, golden("llvc").model).stream(1, batch_size) as stream:
