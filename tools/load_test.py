@@ -39,6 +39,8 @@ from tools.storms import (  # noqa: E402
     HANDSHAKE,
     HELLO,
     PACKET,
+    PING,
+    PONG,
     RATE,
     TEXT,
     come_and_go,
@@ -87,7 +89,8 @@ class Speaker:
     def read(self):
         """Takes what there is, at least something."""
         data = self.socket.recv(65536)
-        self.is_over |= not data
+        if not data:
+            raise RuntimeError("the server closed a stream that had not ended")
         data = self._buffer + data if self._buffer else data
         start = 0
         while len(data) - start >= 4:
@@ -104,6 +107,8 @@ class Speaker:
     def _take(self, opcode, message):
         if opcode == BINARY:
             self._take_audio(message)
+        elif opcode == PING:
+            self.socket.sendall(frame(PONG, message))
         elif opcode == TEXT:
             message = json.loads(message)
             if message["type"] == "welcome":
