@@ -93,21 +93,25 @@ def count(tt_model, chunk_factor, batch_size):
     return total
 
 
+def row(tt_model, chunk_factor, batch_size):
+    """A line of the Markdown table of stock operations."""
+    c = count(tt_model, chunk_factor, batch_size)
+    low, high = c.microseconds(False) / 1e3, c.microseconds(True) / 1e3
+    chunk_ms = 13 * chunk_factor
+    return (
+        f"| {chunk_factor} | {batch_size} | {c.programs} | {c.tile_cycles / CORES / 1e6:.2f} | "
+        f"{c.dram_bytes / 1e6:.1f} | {c.pcie_bytes / 1e3:.0f} | {low:.2f} to {high:.2f} | "
+        f"{low / chunk_ms:.3f} to {high / chunk_ms:.3f} |"
+    )
+
+
 def table(tt_model):
     """Lines of a Markdown table."""
     lines = [
         "| n | B | programs | products, ms of 64 cores | DRAM, MB | PCIe, kB | chunk, ms | RTF |",
         "|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for chunk_factor, batch_size in CASES:
-        c = count(tt_model, chunk_factor, batch_size)
-        low, high = c.microseconds(False) / 1e3, c.microseconds(True) / 1e3
-        chunk_ms = 13 * chunk_factor
-        lines.append(
-            f"| {chunk_factor} | {batch_size} | {c.programs} | {c.tile_cycles / CORES / 1e6:.2f} | "
-            f"{c.dram_bytes / 1e6:.1f} | {c.pcie_bytes / 1e3:.0f} | {low:.2f} to {high:.2f} | "
-            f"{low / chunk_ms:.3f} to {high / chunk_ms:.3f} |"
-        )
+    lines += [row(tt_model, *case) for case in CASES]
     counted = functools.cache(functools.partial(count, tt_model, 1))
     most = [
         STREAMS[bisect_right(STREAMS, REAL_TIME_SHARE * 13e3, key=lambda b: counted(b).microseconds(high)) - 1]

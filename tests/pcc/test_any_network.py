@@ -22,7 +22,7 @@ NETWORKS = {"stock": networks(), "fused": networks_for_fused_kernels()}
 @on_device
 @pytest.mark.timeout(900)  # a card compiles the kernels of ten networks
 @given(data=st.data(), chunk_factor=st.integers(1, 2), batch_size=st.integers(2, 3))
-@settings(max_examples=10, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_network(device, rung, make_network, kernels, one_group, data, chunk_factor, batch_size):
     """Streams one of which is restarted, so that they are out of step: each pauses while others are converted.
 

@@ -4,23 +4,25 @@
 
 """docs/PERF.md predicts what the cost model predicts of the network as it is."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.blocks import golden, on_device
 
-ROOT = Path(__file__).resolve().parents[2]
+PERF = Path(__file__).resolve().parents[2] / "docs" / "PERF.md"
 
 
-@pytest.mark.slow
-def test_the_prediction_is_current(rung):
+@on_device
+def test_the_prediction_is_current(device, rung, TtLLVC):
     if rung != "mock":
-        pytest.skip("needs the mock device")
-    process = subprocess.run(
-        [sys.executable, "tools/cost_model.py"], cwd=ROOT, capture_output=True, text=True, timeout=600
-    )
-    assert process.returncode == 0, process.stderr
-    table = process.stdout.strip()
-    assert table.startswith("| n | B |") and "Streams at n = 1" in table
-    assert table in (ROOT / "docs" / "PERF.md").read_text()
+        pytest.skip("counts on the mock device")
+    from support import golden_ops
+    from tools import cost_model
+
+    golden_ops.keep_no_values()
+    predicted = PERF.read_text().splitlines()
+    stock = TtLLVC.from_reference(device, golden("llvc").model, "stock")
+    for case in ((1, 1), (4, 1), (1, 10)):
+        assert cost_model.row(stock, *case) in predicted
+    for line in cost_model.fused_table(TtLLVC.from_reference(device, golden("llvc").model, "fused")):
+        assert line in predicted
