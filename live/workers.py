@@ -51,6 +51,8 @@ class Workers:
         watchers = [threading.Thread(target=self._keep, args=(number,)) for number in numbers]
         ending = signal.SIGINT
         before = signal.signal(signal.SIGTERM, lambda *_: self._is_over.set())
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by who started it; uvicorn hears it even so
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             for number in numbers:
                 self._start(number)

@@ -58,6 +58,7 @@ def main(argv):
         yield SimpleNamespace(name="none", device=f"{engine_ms} ms a chunk", open_engine=open_engine)
 
     serve.open_backend = open_backend
+    serve.has_runtime = lambda: False  # there is no voice to give to browsers
     serve.load_voice = lambda *_: SimpleNamespace(model=None, sample_rate=16000, name="half")
     return serve.main(options)
 

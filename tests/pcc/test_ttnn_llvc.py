@@ -272,9 +272,10 @@ def test_too_little_memory_gets_one_line(device, make_network, ttnn):
     with pytest.raises(RuntimeError, match="Out of Memory"):
         while True:
             hog.append(ttnn.allocate_tensor_on_device(ttnn.TensorSpec(shape, ttnn.bfloat16, ttnn.TILE_LAYOUT), device))
-    lacking = {"stock": "DRAM", "fused": "L1"}[tt_model.kernels]  # the fused kernels' samples are in L1
-    with pytest.raises(DeviceMemoryError, match=f"too little {lacking} for 512 streams") as error:
-        tt_model.stream(4, 512)
+    # The fused kernels' samples are in L1.
+    streams, lacking = {"stock": (512, "DRAM"), "fused": (2048, "L1 and DRAM")}[tt_model.kernels]
+    with pytest.raises(DeviceMemoryError, match=f"too little {lacking} for {streams} streams") as error:
+        tt_model.stream(4, streams)
     assert "\n" not in str(error.value)
     hog.clear()
     with tt_model.stream() as stream:  # the device is fit for use

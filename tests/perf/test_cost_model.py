@@ -17,6 +17,7 @@ def test_the_prediction_is_current(device, rung, TtLLVC):
     if rung != "mock":
         pytest.skip("counts on the mock device")
     from support import golden_ops
+
     from tools import cost_model
 
     golden_ops.keep_no_values()
