@@ -12,13 +12,14 @@
 import { Reader } from "./pipe.js";
 
 const CAPACITY_S = 4;
-const FIRST_TARGET_S = 0.02;
+const FIRST_TARGET_S = 0.03;
 const MIN_TARGET_S = 0.01;
 const MAX_TARGET_S = 0.3;
 const GROWTH_S = 0.01;
 const MARGIN_S = 0.006; // of reserve that an adaptive buffer keeps
 const TOLERANCE_S = 0.004; // less than this is not worth a skip
-const WINDOW_S = 4;
+const WINDOW_S = 4; // doubled by every underrun: a buffer that was too short once is not soon that short again
+const MAX_WINDOW_S = 64;
 const SURPLUS_S = 0.04; // beyond the target at a start: what came late and all at once is not played later for good
 const FADE_S = 0.005;
 const REPORT_S = 0.25;
@@ -31,6 +32,7 @@ class Playback extends AudioWorkletProcessor {
     this.dry = new Float32Array(this.capacity);
     this.fixed = 0; // frames; 0: the target adapts
     this.adaptive = FIRST_TARGET_S * sampleRate;
+    this.window = WINDOW_S * sampleRate;
     this.bypass = 0;
     this.mix = 0; // 1: dry
     this.underruns = this.skipped = 0;
@@ -50,7 +52,7 @@ class Playback extends AudioWorkletProcessor {
     this.playing = false;
     this.level = 0; // fades in
     this.reserve = Infinity;
-    this.windowEnd = currentFrame + WINDOW_S * sampleRate;
+    this.windowEnd = currentFrame + this.window;
   }
 
   get target() {
@@ -93,7 +95,7 @@ class Playback extends AudioWorkletProcessor {
       this.adaptive = Math.max(this.adaptive - excess, MIN_TARGET_S * sampleRate);
     }
     this.reserve = Infinity;
-    this.windowEnd = currentFrame + WINDOW_S * sampleRate;
+    this.windowEnd = currentFrame + this.window;
   }
 
   process(_, [[output]]) {
@@ -131,8 +133,9 @@ class Playback extends AudioWorkletProcessor {
       this.level = 0;
       this.underruns += 1;
       this.adaptive = Math.min(this.adaptive + GROWTH_S * sampleRate, MAX_TARGET_S * sampleRate);
+      this.window = Math.min(2 * this.window, MAX_WINDOW_S * sampleRate);
       this.reserve = Infinity;
-      this.windowEnd = currentFrame + WINDOW_S * sampleRate;
+      this.windowEnd = currentFrame + this.window;
     }
   }
 

@@ -127,12 +127,13 @@ def test_chunks_of_another_length_and_the_devices_rate(page, tmp_path):
     note(page, "in chunks of 52 ms")
     page.locator("#rate").select_option("device")
     rate = page.evaluate("new AudioContext().sampleRate")
-    sent, got = speak(page, 1, tmp_path, rate)
+    sent, got = speak(page, 2, tmp_path, rate)
     down, up = Resampler(rate, 16000), Resampler(16000, rate)
     at_network = np.concatenate((down.push(sent), down.flush()))
     converted = offline(at_network)
     expected = np.concatenate((up.push(converted), up.flush()))[: len(got)]
-    assert np.abs(got - expected)[rate // 50 :].max() < 1e-3
+    # Filters take a start amid speech each in their own way, and the network remembers that for a quarter of a second.
+    assert np.abs(got - expected)[rate // 2 :].max() < 1e-3
     page.locator("#rate").select_option("network")
 
 
