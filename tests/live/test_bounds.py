@@ -238,7 +238,7 @@ def test_a_client_that_sends_without_end_and_reads_nothing(kind, monkeypatch):
     monkeypatch.setattr(session, "STUCK_S", 2.0)
     reason = {"pings": "silent", "fragments": "silent", "questions": "stuck", "audio": "stuck"}.get(kind)
     # A busy machine may hold up the client that is not to notice anything, too.
-    monkeypatch.setattr(session, "SILENT_S", 4.0 if reason == "silent" else 20.0)
+    monkeypatch.setattr(session, "SILENT_S", 2.0 if reason == "silent" else 20.0)
     monkeypatch.setattr(connections, "WAIT_S", 3.0)
     with LiveServer(FakeEngine(2)) as server, Watched(server) as watched:
 

@@ -448,9 +448,9 @@ def test_a_slow_uplink(chromium, live):
         proxy.is_held_up = True
         status(page, "The network is too slow")
         before = proxy.held
-        page.wait_for_function(f"{DROPPED} > 16000")
+        page.wait_for_function(f"{DROPPED} > 1000")
         assert before < 16000 * 4  # a second, and usually a quarter of one
-        assert proxy.held - before < 16000 * 4 * 0.3  # what waited in the browser, and pings, and no more
+        assert proxy.held - before < 16000 * 4 * 0.3  # what waited in the browser, and pings
         proxy.is_held_up = False
         status(page, KEEPS_UP)
         assert live.server.streams == 1
