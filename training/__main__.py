@@ -89,6 +89,7 @@ def train(args):
     """Trains, or goes on training, in --run."""
     from .initial import initial_network, network_from
     from .pairs import PairFolders
+    from .recordings import SAMPLE_RATE
     from .trainer import Options, Training
 
     if args.threads:
@@ -105,7 +106,7 @@ def train(args):
         steps=args.steps,
         minutes=None if args.steps else args.minutes,
         batch=args.batch or (32 if cuda else 3),
-        samples=round(16000 * (args.seconds or (2.08 if cuda else 1.04))),
+        samples=round(SAMPLE_RATE * (args.seconds or (2.08 if cuda else 1.04))),
         adversarial=args.adversarial if args.adversarial is not None else 0.5 * cuda,
         rate=args.rate,
         complex_weight=args.complex_weight,

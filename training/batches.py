@@ -6,6 +6,8 @@
 
 import torch
 
+from .recordings import SAMPLE_RATE
+
 LEVEL = (-14.0, 6.0)  # decibels
 TILT = 2.5  # decibels, the deviation of a response at each of its KNOTS
 KNOTS = 5
@@ -44,7 +46,7 @@ class Batches:
     @property
     def hours(self):
         """What the pairs are long."""
-        return len(self._audio) / 16000 / 3600
+        return len(self._audio) / SAMPLE_RATE / 3600
 
     def __call__(self, step, count):
         """-> source, target, float32 [count, samples] each."""

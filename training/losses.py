@@ -40,22 +40,26 @@ def spectrogram(x, size):
     return stft(x, size).abs().clamp_min(1e-5)
 
 
-def stft_loss(y, target):
-    """Multi-resolution STFT loss (Yamamoto et al., 2020): spectral convergence and log magnitude, one each."""
+def stft_loss(spectrograms):
+    """Multi-resolution STFT loss (Yamamoto et al., 2020): spectral convergence and log magnitude, one each.
+
+    spectrograms: by FFT size, what is there and what should be.
+    """
     loss = 0.0
-    for size in FFT_SIZES:
-        have, want = spectrogram(y, size), spectrogram(target, size)
+    for have, want in spectrograms.values():
         convergence = (have - want).square().sum((1, 2)).sqrt() / want.square().sum((1, 2)).sqrt()
         loss = loss + convergence.mean() + F.l1_loss((have + FLOOR).log(), (want + FLOOR).log())
-    return loss / len(FFT_SIZES)
+    return loss / len(spectrograms)
 
 
-def mel_loss(y, target):
-    """L1 distance of log mel spectra at three resolutions: of what is heard, where half of the bins lie above 4 kHz."""
+def mel_loss(spectrograms):
+    """L1 distance of log mel spectra at three resolutions: of what is heard, where half of the bins lie above 4 kHz.
+
+    spectrograms: as stft_loss's.
+    """
     loss = 0.0
     for size, bands in MEL_BANDS.items():
-        filters = _mel_filters(size, bands, y.device)
-        have, want = (filters @ spectrogram(x, size).square() for x in (y, target))
+        have, want = (_mel_filters(size, bands, x.device) @ x.square() for x in spectrograms[size])
         loss = loss + F.l1_loss((have + FLOOR).log(), (want + FLOOR).log())
     return loss / len(MEL_BANDS)
 
@@ -76,8 +80,9 @@ def compressed(spectrum):
 
 
 def losses(y, target):
-    """stft_loss, mel_loss and complex_loss -> [3]."""
-    return torch.stack((stft_loss(y, target), mel_loss(y, target), complex_loss(y, target)))
+    """stft_loss, mel_loss and complex_loss of audio and target -> [3]."""
+    spectrograms = {size: (spectrogram(y, size), spectrogram(target, size)) for size in FFT_SIZES}
+    return torch.stack((stft_loss(spectrograms), mel_loss(spectrograms), complex_loss(y, target)))
 
 
 def discriminator_loss(real, fake):

@@ -18,6 +18,7 @@ from support.browser import (
     EXAMPLE,
     NO_BROWSER,
     downloaded,
+    go_to,
     opened,
     playwright,
     press,
@@ -501,30 +502,23 @@ def test_a_file_for_a_server_that_wants_a_token(chromium):
 
 
 def test_with_the_keyboard_alone(page, live):
-    def go_to(id):
-        for _ in range(60):
-            if page.evaluate("document.activeElement.id") == id:
-                return
-            page.keyboard.press("Tab")
-        pytest.fail(f"Tab does not get to {id}")
-
     level = "new DOMMatrix(getComputedStyle(document.querySelector('#meter-in')).transform).a"
-    go_to("start")
+    go_to(page, "start")
     page.keyboard.press("Space")
     status(page, SPEAKING)
     assert page.evaluate("document.activeElement.id") == "start"
-    go_to("push-to-talk")
+    go_to(page, "push-to-talk")
     page.keyboard.press("Space")
     page.wait_for_function(f"{level} === 0")
-    go_to("talk")
+    go_to(page, "talk")
     page.keyboard.down("Space")
     page.wait_for_function(f"{level} > 0.1")
     page.keyboard.up("Space")
-    go_to("target")
+    go_to(page, "target")
     page.keyboard.press("ArrowRight")
     assert page.locator("#target").input_value() == "5"
-    go_to("file")
-    go_to("start")
+    go_to(page, "file")
+    go_to(page, "start")
     page.keyboard.press("Enter")
     status(page, "Stopped.")
     wait_until(lambda: live.server.streams == 0, "the place is free")

@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from support.browser import CHROMIUM, DEADLINE_MS, EXAMPLE, NO_BROWSER, downloaded, opened, playwright, press, status
+from support.browser import (
+    CHROMIUM,
+    DEADLINE_MS,
+    EXAMPLE,
+    NO_BROWSER,
+    downloaded,
+    go_to,
+    opened,
+    playwright,
+    press,
+    status,
+)
 from support.golden import load_golden
 from support.live_server import LiveServer
 from support.static_server import ISOLATION, StaticServer
@@ -263,26 +274,19 @@ def test_keyboard_alone_on_a_phone(chromium, site, tmp_path):
     with opened(chromium, site.page, viewport={"width": 360, "height": 640}, bypass_csp=True) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
-        def go_to(id):
-            for _ in range(60):
-                if page.evaluate("document.activeElement.id") == id:
-                    return
-                page.keyboard.press("Tab")
-            pytest.fail(f"Tab does not get to {id}")
-
-        go_to("start")
+        go_to(page, "start")
         page.keyboard.press("Space")
         status(page, SPEAKING)
         page.wait_for_function(f"{LEVEL} > 0.1")
-        go_to("factor")
+        go_to(page, "factor")
         page.keyboard.press("End")
         note(page, "in chunks of 52 ms")
         status(page, "The chunks have changed.")
-        go_to("voice")
-        go_to("file")
+        go_to(page, "voice")
+        go_to(page, "file")
         status(page, SPEAKING)
         page.screenshot(path=tmp_path / "phone.png", full_page=True)
-        go_to("start")
+        go_to(page, "start")
         page.keyboard.press("Enter")
         status(page, "Stopped.")
 

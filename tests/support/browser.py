@@ -63,6 +63,15 @@ def status(page, text):
     playwright.expect(page.locator("#status")).to_contain_text(text, timeout=DEADLINE_MS)
 
 
+def go_to(page, id):
+    """By the keyboard."""
+    for _ in range(60):
+        if page.evaluate("document.activeElement.id") == id:
+            return
+        page.keyboard.press("Tab")
+    pytest.fail(f"Tab does not get to {id}")
+
+
 def downloaded(page, name, folder, rate=16000):
     with page.expect_download() as download:
         page.get_by_role("link", name=name).click()

@@ -2,12 +2,16 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""Vowels: speech of a known pitch and known formants."""
+"""Vowels, speech of a known pitch and known formants, and how loud a signal is."""
 
 import numpy as np
 from scipy.signal import lfilter
 
 SAMPLE_RATE = 16000
+
+
+def rms(x):
+    return np.sqrt(np.mean(np.square(x)))
 
 
 def vowel(f0, seconds=1.0, formants=(500, 1500, 2500)):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from support.speech import SAMPLE_RATE, vowel
+from support.speech import SAMPLE_RATE, rms, vowel
 
 pytest.importorskip("pyworld", reason="run: make training")
 
@@ -27,10 +27,6 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 VOICE = TargetVoice.load(ROOT / "training" / "voice.json")
-
-
-def rms(x):
-    return np.sqrt(np.mean(np.square(x)))
 
 
 def manifest(path, *rows):

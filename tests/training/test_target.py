@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from support.speech import vowel
+from support.speech import rms, vowel
 
 pytest.importorskip("pyworld", reason="run: make training")
 
@@ -23,10 +23,6 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 VOICE = TargetVoice.load(ROOT / "training" / "voice.json")
-
-
-def rms(x):
-    return np.sqrt(np.mean(np.square(x)))
 
 
 def converted(samples):
