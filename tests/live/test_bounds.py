@@ -235,10 +235,10 @@ class Watched:
 @pytest.mark.parametrize("kind", FLOODS)
 def test_a_client_that_sends_without_end_and_reads_nothing(kind, monkeypatch):
     """Whatever it makes the server keep is bounded, it is cut off, and nobody else notices."""
-    monkeypatch.setattr(session, "STUCK_S", 2.0)
     reason = {"pings": "silent", "fragments": "silent", "questions": "stuck", "audio": "stuck"}.get(kind)
     # A busy machine may hold up the client that is not to notice anything, too.
     monkeypatch.setattr(session, "SILENT_S", 2.0 if reason == "silent" else 20.0)
+    monkeypatch.setattr(session, "STUCK_S", 20.0 if reason == "silent" else 2.0)
     monkeypatch.setattr(connections, "WAIT_S", 3.0)
     with LiveServer(FakeEngine(2)) as server, Watched(server) as watched:
 

@@ -648,7 +648,7 @@ def test_a_recording_is_kept_whatever_goes(sound, small, tmp_path, gone):
             lines, levels = [], 0
             for line in process.stderr:
                 lines.append(line)
-                levels += "level" in line
+                levels += "level" in line and "-120.0 dB" not in line  # a busy sound system may be silent at first
                 if levels == 3 and gone == "server":
                     server.__exit__(None, None, None)
                 if levels == 3 and gone == "sound":
@@ -656,7 +656,8 @@ def test_a_recording_is_kept_whatever_goes(sound, small, tmp_path, gone):
                 if levels == 3 and gone.startswith("SIG"):
                     process.send_signal(getattr(signal, gone))
                     break
-                if any(word in line for word in ("connecting again", " is gone")) or "error" in line:
+                is_expected = gone in ("server", "sound") and levels >= 3
+                if is_expected and ("connecting again" in line or " is gone" in line) or "error" in line:
                     process.send_signal(signal.SIGINT)
                     break
             out, err = process.communicate(timeout=60)
