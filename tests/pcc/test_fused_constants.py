@@ -55,20 +55,30 @@ def test_means_are_of_all_channels_once(llvc, name, channels, cores):
 
 
 def test_keys_that_are_no_frame_are_hidden(llvc):
-    """A window is its own 13 frames in the upper half, and 13 before them in the lower one."""
+    """A window's own 13 frames and the 13 before them are a tile each, of one stream in the upper half."""
     _, layout, constants, _ = llvc
-    mask = constants[:, layout.numbers["KEY_MASK"], :, 0]
-    is_frame = torch.tensor(2 * (13 * [True] + 3 * [False]))
+    at = layout.numbers["KEY_MASK"]
+    mask = constants[:, at : at + 2, :, 0].flatten(1)
+    is_frame = torch.tensor(4 * (13 * [True] + 3 * [False]))
     assert (mask[:, is_frame] == 0).all() and (mask[:, ~is_frame] <= -1e4).all()
 
 
-def test_positions_of_a_window(llvc):
-    """Its own frames have the later positions; behind the first layer only the memory's half of the cores adds any."""
+def test_shares_of_positions(llvc):
+    """Own frames have the later positions; queries and keys of self-attention see the target's, as does its residual."""
     model, layout, constants, _ = llvc
-    at, table = layout.numbers["POSITIONS"], model.mask_gen.decoder.pos_enc.pe[0]
-    first, later = constants[:, at : at + 2].unbind(1)
+    n, layer = layout.numbers, model.mask_gen.decoder.tf_dec_layers[0]
+    at, table = n["DEC_LAYER"], model.mask_gen.decoder.pos_enc.pe[0, :26]
     for core in range(16):
-        column = table[:26, core % 8 * TILE :][:, :TILE]
-        assert torch.equal(first[core, :13], column[13:]) and torch.equal(first[core, 16:29], column[:13])
-        assert not first[core, [13, 14, 15, 29, 30, 31]].any()
-        assert torch.equal(later[core], first[core] if core >= 8 else torch.zeros(TILE, TILE))
+        mine = slice(core % 8 * TILE, (core % 8 + 1) * TILE)
+        for kind, attention in (("SELF", layer.self_attn), ("CROSS", layer.multihead_attn)):
+            weights, biases = attention.in_proj_weight.split(256), attention.in_proj_bias.split(256)
+            for name, weight, bias in list(zip(("QUERY", "KEY", "VALUE"), weights, biases, strict=True))[1:]:
+                own, past = constants[core, at + n[f"{kind}_{name}"] + 8 :][:2]
+                expected = table @ weight[mine].T + bias[mine]
+                for half in (slice(0, 13), slice(16, 29)):
+                    assert torch.allclose(own[half], expected[13:]) and torch.allclose(past[half], expected[:13])
+        query = constants[core, at + n["SELF_QUERY"] + 8]
+        expected = (table[13:] @ layer.self_attn.in_proj_weight[mine].T + layer.self_attn.in_proj_bias[mine]) / 32**0.5
+        assert torch.allclose(query[:13], expected, atol=1e-6) and torch.allclose(query[16:29], expected, atol=1e-6)
+        residual = constants[core, at + n["SELF_OUT"] + 8]
+        assert torch.allclose(residual[:13], table[13:, mine] + layer.self_attn.out_proj.bias[mine])

@@ -163,13 +163,13 @@ def test_numbers_by_hand():
     """Those of llvc that others follow from, for one stream."""
     n = Layout.of(config("llvc"), 1, 1, GRID).numbers
     rings = [2, 2, 2, 3, 4, 6, 11, 21]  # windows: 2 * 2^i frames, and the window itself
-    assert n["STATE_WINDOWS"] == 64 * (1 + 13 * sum(rings))
-    assert n["STATE_BYTES"] == 64 * (1 + 13 * sum(rings) + 13 + 4)
+    assert n["STATE_KEYS"] == 64 * (1 + 13 * sum(rings))
+    assert n["STATE_BYTES"] == 64 * (1 + 13 * sum(rings) + 4 * 13 + 4)
     assert n["PAGE"] == 24 + 256 + 8 and n["PRENET_ROWS"] == 4 and n["PRENET_TURNS"] == 1
-    assert n["ENC_LAYER_TILES"] == 3 + 1 + 3 + 17 + 3 and n["DEC_LAYER_TILES"] == 107
-    assert n["CONSTANT_TILES"] == 10 + 8 * 27 + 17 + 2 + 107 + 9 + 1 + 5
+    assert n["ENC_LAYER_TILES"] == 3 + 1 + 3 + 17 + 3 and n["DEC_LAYER_TILES"] == 111
+    assert n["CONSTANT_TILES"] == 11 + 8 * 27 + 17 + 111 + 9 + 1 + 5
     assert n["EXACT_TILES"] == 5 + 2 * 12
-    assert n["PAST_ROW"] == 16 and Layout.of(config("llvc", dec_buf_len=17), 1, 1, GRID).numbers["PAST_ROW"] == 13
+    assert n["PAST_TILES"] == 1 and Layout.of(config("llvc", dec_buf_len=17), 1, 1, GRID).numbers["PAST_TILES"] == 2
 
 
 def test_every_number_that_the_kernels_take_is_told(program):
@@ -204,16 +204,16 @@ def test_how_far_a_prenet_looks_back(prenet, contexts, columns, bands, flags):
 @pytest.mark.parametrize(
     "batch_size, own, shared",
     [
-        (1, {"float32": 1 + 2 + 2 + 2 + 1 + 3, "bfloat16": 7 * 1 + 2 * 2}, {"float32": 1 + 2 + 3 + 8, "bfloat16": 59}),
+        (1, {"float32": 1 + 2 + 2 + 2 + 1 + 2, "bfloat16": 1 + 2 + 1 + 1 + 1 + 1 + 4}, {"float32": 14, "bfloat16": 46}),
         (
             8,  # a lane of two in a tile
-            {"float32": 1 + 2 + 3 + 4 + 2 + 6, "bfloat16": 1 + 4 + 2 + 2 + 2 + 2 + 4 + 4},
-            {"float32": 1 + 2 + 4 + 12, "bfloat16": 1 + 4 + 48 + 1 + 2 + 32 + 4},
+            {"float32": 1 + 2 + 2 + 2 + 1 + 2, "bfloat16": 1 + 2 + 1 + 1 + 1 + 1 + 4},
+            {"float32": 1 + 2 + 3 + 12, "bfloat16": 1 + 4 + 32 + 1 + 4 + 4},
         ),
         (
-            16,  # two such lanes: only what is there before the decoder is twice there
-            {"float32": 1 + 2 + 3 + 4 + 2 + 6, "bfloat16": 2 + 4 + 2 + 2 + 2 + 2 + 4 + 4},
-            {"float32": 1 + 4 + 4 + 12, "bfloat16": 2 + 8 + 48 + 2 + 2 + 32 + 4},
+            16,  # two such lanes
+            {"float32": 1 + 2 + 3 + 4 + 2 + 4, "bfloat16": 2 + 4 + 2 + 2 + 2 + 2 + 8},
+            {"float32": 1 + 4 + 4 + 20, "bfloat16": 2 + 8 + 64 + 2 + 8 + 8},
         ),
     ],
 )

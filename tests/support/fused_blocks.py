@@ -50,7 +50,7 @@ def _run_window(device, streams, block, a, window, i):
         values = chunk_of(getattr(a, ACTIVATIONS[name]), window, i)
         tiles = torch.full((tensor.shape[-2], tensor.shape[-1]), GARBAGE)
         for stream, frames_ in enumerate(values.repeat(1, 1, tiles.shape[1] // values.shape[2])):
-            first = first_row(layout.numbers, name, stream)
+            first = first_row(layout.numbers, stream)
             tiles[first : first + window.frames] = frames_
         ttnn.copy_host_to_device_tensor(
             ttnn.from_torch(tiles[None, None], dtype=ttnn.bfloat16, layout=ttnn.TILE_LAYOUT), tensor
@@ -62,5 +62,5 @@ def _run_window(device, streams, block, a, window, i):
     tensor = shared.by_name["TAP" if name == "DECODED" else name]
     channels = a.model.config.dec_dim if name == "DECODED" else a.model.config.enc_dim
     rows = ttnn.to_torch(tensor).float()[0, 0, :, :channels]
-    firsts = [first_row(layout.numbers, name, stream) for stream in range(layout.streams)]
+    firsts = [first_row(layout.numbers, stream) for stream in range(layout.streams)]
     return torch.stack([rows[first : first + window.frames] for first in firsts])

@@ -51,7 +51,7 @@ class Group:
         """Gathered tiles [32, inputs * 32] through the linear map at constant `at`: [cores, 32, 32]."""
         inputs = tiles.shape[1] // TILE
         weight = self.constants[:, at : at + inputs].flatten(1, 2)
-        return tiles @ weight + self.constants[:, at + inputs, :1]
+        return tiles @ weight + self.constants[:, at + inputs]
 
     def norm(self, values, mean, at):
         """LayerNorm of values [cores, 32, 32], by the sums that the cores exchange."""
@@ -191,40 +191,39 @@ def encode(group, features, stream):
 def decode(group, e, stream):
     """Encoder output -> decoder output, both [cores, 32, 32]."""
     n, constants = group.n, group.constants
-    frames, past, past_row, width = n["FRAMES"], n["PAST"], n["PAST_ROW"], n["DEC_COLUMNS"] * TILE
-    half = n["CORES"] // 2
+    frames, past, columns = n["FRAMES"], n["PAST"], n["DEC_COLUMNS"]
+    width, key_tiles = columns * TILE, 1 + n["PAST_TILES"]
     x = bf16(F.relu(group.linear(gathered(e)[:, : n["ENC_COLUMNS"] * TILE], n["PROJECTION"])))
-    memory_windows = None
+    x[:, stream.frames : frames] = 0
+    memory = gathered(x[n["CORES"] // 2 :])[:, :width]
+    kept = n["STATE_KEYS"]
+    hidden_keys = constants[:, n["KEY_MASK"] : n["KEY_MASK"] + key_tiles, :FACE, 0].flatten(1)
+
+    def of_window(x, at):
+        """This head's keys or values of a window, as they lie in the upper faces; keeps them without their shares."""
+        nonlocal kept
+        own = bf16(x @ constants[:, at : at + columns].flatten(1, 2))[:, :FACE]
+        before = stream.past(kept, past)
+        stream.keep(kept, torch.cat((before, own[:, :frames]), dim=1)[:, -past:])
+        kept += past * 2 * TILE
+        before = F.pad(before, (0, 0, 0, n["PAST_TILES"] * FACE - past))
+        shares = constants[:, at + columns : at + columns + key_tiles, :FACE].flatten(1, 2)
+        return torch.cat((own, before), dim=1) + shares
+
     for i in range(n["DECODER_LAYERS"]):
         at = n["DEC_LAYER"] + i * n["DEC_LAYER_TILES"]
-        offset = n["STATE_WINDOWS"] + i * past * 64
-        before = stream.past(offset, past)
-        present = x[:, :frames].clone()
-        if i == 0:
-            present[:, stream.frames :] = 0
-        windows = torch.zeros_like(x)
-        windows[:, :frames], windows[:, past_row : past_row + past] = present, before
-        if memory_windows is None:
-            memory_windows = windows[half:]
-            stream.keep(offset, torch.cat((before, present), dim=1)[:, -past:])
-        else:
-            windows[half:] = memory_windows
-            kept = torch.cat((before, present), dim=1)[:, -past:]
-            kept[half:] = stream.frames_at(offset, past).transpose(1, 2).flatten(2)[half:]
-            stream.keep(offset, kept)
-        windows = bf16(windows + constants[:, n["POSITIONS"] + min(i, 1)])
-        target, memory = gathered(windows)[:, :width], gathered(windows[half:])[:, :width]
-        residual = windows[group.columns]
 
-        def attend(q, kv, kind, at=at):
-            q = bf16(group.linear(q, at + n[f"{kind}_QUERY"]))
-            k, v = (bf16(group.linear(kv, at + n[f"{kind}_{name}"])) for name in ("KEY", "VALUE"))
-            scores = q @ k.transpose(1, 2) + constants[:, n["KEY_MASK"]].transpose(1, 2)[:, :1]
-            return gathered(bf16(scores.softmax(dim=2) @ v))[:, : n["HEADS"] * TILE]
+        def attend(queried, x, kind, at=at):
+            q = bf16(group.linear(queried, at + n[f"{kind}_QUERY"]))
+            k, v = (of_window(x, at + n[f"{kind}_{name}"]) for name in ("KEY", "VALUE"))
+            weights = (q @ k.transpose(1, 2) + hidden_keys[:, None]).softmax(dim=2)
+            return gathered(bf16(weights @ v))[:, : n["HEADS"] * TILE]
 
         def add_and_norm(residual, x, kind, name, at=at):
             return group.norm(residual + group.linear(x, at + n[name]), n["DEC_MEAN"], at + n[f"{kind}_NORM"])
 
+        residual = x[group.columns]
+        target = gathered(x)[:, :width]
         residual = add_and_norm(residual, attend(target, target, "SELF"), "SELF", "SELF_OUT")
         target = gathered(bf16(residual))[:, :width]
         residual = add_and_norm(residual, attend(target, memory, "CROSS"), "CROSS", "CROSS_OUT")
@@ -315,10 +314,8 @@ def _run_part(group, page, stream, shared, out):
         out.copy_(synthesize(group, shared["DECODED"], shared["E"], shared["FEATURES"], stream))
 
 
-def first_row(n, name, stream):
+def first_row(n, stream):
     """Where frames of a stream of a round begin in the tiles of a buffer, one below the other."""
-    if name == "DECODED":  # a tile of its own
-        return stream * TILE
     return stream // n["SHARING"] * TILE + stream % n["SHARING"] * FACE
 
 
@@ -332,7 +329,7 @@ class _Shared:
         return bool(self.n["PARTS"] & self.n[part])
 
     def _rows(self, name):
-        first = first_row(self.n, name, self.stream)
+        first = first_row(self.n, self.stream)
         rows = self.shared["TAP" if name == "DECODED" else name][0, 0][first : first + FACE, self.columns]
         return rows.unflatten(1, (self.n["CORES"], TILE)).transpose(0, 1)
 

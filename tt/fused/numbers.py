@@ -21,13 +21,14 @@ PRENET_CORES = 8  # that share a stream's samples
 WORDS = 8  # behind a window's samples
 TAPS = ENCODER_KERNEL_SIZE - 1  # of a depthwise convolution, besides the frame itself
 NORM = 3  # tiles of a norm
+ATTENTIONS = 2  # of a decoder layer: to target and memory
 
 PARTS = {"frontend": 1, "encoder": 2, "decoder": 4, "synthesis": 8}
 
 BUFFERS = (
     *("CONSTANTS", "EXACT", "ROWS", "ROWS_EXACT", "SHUT", "WAVE", "WAVE_EXACT", "FRAMED", "FEATURES", "X", "X_NEW"),
     *("RESIDUAL", "TAP", "VALUES", "SCALED", "STATS", "SCALES", "PART", "PART_EXACT", "GATHERED", "E", "PROJECTED"),
-    *("WINDOW", "GATHERED_WINDOWS", "QUERY", "KEY", "VALUE", "SCORES", "MAXIMUM", "WEIGHTS", "SHIFTED", "SUMMANDS"),
+    *("PRESENT", "PAST_KEYS", "QUERY", "KEYS", "KEYS_NEW", "WEIGHTS", "SHIFTED", "SUMMANDS"),
 )
 SAME_BUFFER = {"MASKED": "X", "MASKED_NEW": "X_NEW", "DECODED": "TAP"}
 
@@ -41,7 +42,6 @@ def numbers(layout):
         "LANES": layout.lanes,
         "SHARING": layout.sharing,
         "STREAMS": layout.streams,
-        "ABREAST": max(layout.lanes, layout.sharing),
         "ROUNDS": layout.rounds,
         "WINDOWS": layout.windows,
         "STATE_IN_DRAM": int(layout.state_in_dram),
@@ -80,7 +80,7 @@ def _network(config):
         "DEC_COLUMNS": config.dec_dim // TILE,
         "FRAMES": config.dec_chunk_size,
         "PAST": config.dec_buf_len,
-        "PAST_ROW": FACE if config.dec_buf_len <= FACE else config.dec_chunk_size,
+        "PAST_TILES": -(-config.dec_buf_len // FACE),
         "OVERLAP": config.out_buf_len,
         "PIECES": config.out_buf_len + 1,
     }
@@ -118,7 +118,7 @@ def _state(n):
         "STATE_BYTES",
         STATE_NUMBER=FRAME_BYTES,
         STATE_RINGS=slots * frames * FRAME_BYTES,
-        STATE_WINDOWS=n["DECODER_LAYERS"] * n["PAST"] * FRAME_BYTES,
+        STATE_KEYS=n["DECODER_LAYERS"] * ATTENTIONS * 2 * n["PAST"] * FRAME_BYTES,  # and values
         STATE_MASKED=n["OVERLAP"] * FRAME_BYTES,
     )
 
@@ -139,7 +139,9 @@ def _tiles(n):
     encoder_layer = _in_a_row(
         "ENC_LAYER_TILES", TAP_WEIGHTS=TAPS + 1, TAP_BIAS=1, NORM1=NORM, POINTWISE=from_enc, NORM2=NORM
     )
-    attention = {"QUERY": from_dec, "KEY": from_dec, "VALUE": from_dec, "OUT": from_heads, "NORM": NORM}
+    key_tiles = 1 + n["PAST_TILES"]
+    keys = n["DEC_COLUMNS"] + key_tiles
+    attention = {"QUERY": from_dec, "KEY": keys, "VALUE": keys, "OUT": from_heads, "NORM": NORM}
     decoder_layer = _in_a_row(
         "DEC_LAYER_TILES",
         **{f"SELF_{name}": size for name, size in attention.items()},
@@ -157,10 +159,9 @@ def _tiles(n):
         ONES=1,
         ENC_MEAN=2,
         DEC_MEAN=2,
-        KEY_MASK=1,
+        KEY_MASK=key_tiles,
         ENC_LAYER=n["LAYERS"] * encoder_layer["ENC_LAYER_TILES"],
         PROJECTION=from_enc,
-        POSITIONS=2,
         DEC_LAYER=n["DECODER_LAYERS"] * decoder_layer["DEC_LAYER_TILES"],
         UNPROJECTION=from_dec,
         LABEL=1,

@@ -12,7 +12,7 @@ import torch
 import ttnn
 
 from .layout import GRID_WIDTH
-from .numbers import FRAME_BYTES, TILE
+from .numbers import ATTENTIONS, FRAME_BYTES, TILE
 
 KERNELS = Path(__file__).resolve().parent / "kernels"
 
@@ -22,13 +22,12 @@ SHARED = {
     "FRAMED": (ttnn.float32, lambda n: 2 * n["LANES"]),
     "FEATURES": (ttnn.bfloat16, lambda n: n["LANES"]),
     "TAP": (ttnn.bfloat16, lambda n: 2 * n["TAPS"] * n["LANES"]),
-    "STATS": (ttnn.float32, lambda n: n["ABREAST"] + 2),
-    "GATHERED": (ttnn.bfloat16, lambda n: (n["ABREAST"] + 1) * n["CORES"]),
+    "STATS": (ttnn.float32, lambda n: n["LANES"] + 2),
+    "GATHERED": (ttnn.bfloat16, lambda n: 2 * n["LANES"] * n["CORES"]),
     "E": (ttnn.bfloat16, lambda n: n["LANES"]),
-    "WINDOW": (ttnn.bfloat16, lambda n: n["SHARING"]),
-    "GATHERED_WINDOWS": (ttnn.bfloat16, lambda n: n["SHARING"] * n["CORES"]),
-    "SHIFTED": (ttnn.bfloat16, lambda n: n["OVERLAP"]),
-    "SUMMANDS": (ttnn.float32, lambda n: (n["SHARING"] + 1) * n["CORES"] // 4),
+    "PAST_KEYS": (ttnn.bfloat16, lambda n: 2 * ATTENTIONS * n["LANES"] * n["PAST_TILES"]),
+    "SHIFTED": (ttnn.bfloat16, lambda n: n["OVERLAP"] * n["LANES"]),
+    "SUMMANDS": (ttnn.float32, lambda n: (n["STREAMS"] + 1) * n["CORES"] // 4),
 }
 
 # Buffers of the program itself; several names: the same memory.
@@ -36,19 +35,16 @@ OWN = {
     ("ROWS", "ROWS_EXACT"): (ttnn.float32, lambda n: n["PRENET_COLUMNS"]),
     ("WAVE", "WAVE_EXACT"): (ttnn.float32, lambda n: 2 * n["PRENET_COLUMNS"]),
     ("X", "X_NEW"): (ttnn.bfloat16, lambda n: n["LANES"]),
-    ("RESIDUAL",): (ttnn.float32, lambda n: n["ABREAST"] + 1),
-    ("VALUES",): (ttnn.bfloat16, lambda n: 2 * n["ABREAST"]),
-    ("SCALED",): (ttnn.bfloat16, lambda n: n["ABREAST"]),
-    ("SCALES",): (ttnn.float32, lambda n: 2 * n["ABREAST"]),
-    ("PART",): (ttnn.bfloat16, lambda n: n["ABREAST"]),
-    ("PART_EXACT",): (ttnn.float32, lambda n: n["ABREAST"]),
-    ("PROJECTED",): (ttnn.bfloat16, lambda n: n["SHARING"]),
-    ("QUERY",): (ttnn.bfloat16, lambda n: n["SHARING"]),
-    ("KEY",): (ttnn.bfloat16, lambda n: 2 * n["SHARING"]),
-    ("VALUE",): (ttnn.bfloat16, lambda n: 2 * n["SHARING"]),
-    ("SCORES",): (ttnn.float32, lambda n: n["SHARING"]),
-    ("MAXIMUM",): (ttnn.float32, lambda n: n["SHARING"]),
-    ("WEIGHTS",): (ttnn.float32, lambda n: n["SHARING"]),
+    ("RESIDUAL",): (ttnn.float32, lambda n: n["LANES"] + 1),
+    ("VALUES",): (ttnn.bfloat16, lambda n: 2 * n["LANES"]),
+    ("SCALED",): (ttnn.bfloat16, lambda n: n["LANES"]),
+    ("SCALES",): (ttnn.float32, lambda n: 2 * n["LANES"]),
+    ("PART",): (ttnn.bfloat16, lambda n: n["LANES"]),
+    ("PART_EXACT",): (ttnn.float32, lambda n: n["LANES"]),
+    ("PROJECTED", "PRESENT"): (ttnn.bfloat16, lambda n: n["LANES"]),
+    ("QUERY",): (ttnn.bfloat16, lambda n: n["LANES"]),
+    ("KEYS", "KEYS_NEW"): (ttnn.bfloat16, lambda n: 2 * ATTENTIONS * n["LANES"]),
+    ("WEIGHTS",): (ttnn.float32, lambda n: n["LANES"] * (1 + n["PAST_TILES"])),
 }
 
 NOT_ROUNDED = ("ROWS_EXACT", "WAVE_EXACT", "RESIDUAL")  # loaded into dst as float32

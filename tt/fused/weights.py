@@ -48,9 +48,8 @@ class _Tiles:
         self.tiles[at : at + len(tiles)] = tiles
 
     def put_linear(self, at, weight, bias):
-        """The columns `weight` [32, in] and bias [32] of a linear map that this core computes."""
-        inputs = weight.T.split(TILE)
-        self.put(at, *inputs, _row(bias))
+        """The columns `weight` [32, in] of a linear map that this core computes, and its bias, [32] or one per row."""
+        self.put(at, *weight.T.split(TILE), bias.expand(TILE, TILE))
 
     def put_norm(self, at, norm, column):
         weight, bias = _part(norm.weight, column), _part(norm.bias, column)
@@ -97,9 +96,8 @@ def _core_constants(model, layout, core):
         sums = slice(0, 2 * dim // TILE, 2)  # of cores that repeat a column none is counted
         squares = slice(1, 2 * dim // TILE, 2)
         put(n[name], _unit(frames, sums, -1 / dim), _unit(frames, squares, 1 / dim))
-    is_frame = torch.zeros(TILE)
-    is_frame[: n["FRAMES"]] = is_frame[n["PAST_ROW"] : n["PAST_ROW"] + n["PAST"]] = 1
-    put(n["KEY_MASK"], _row(HIDDEN * (1 - is_frame)).T)
+    is_frame = torch.ones(n["PAST"] + n["FRAMES"], 1)
+    put(n["KEY_MASK"], *(F.pad(HIDDEN * (1 - tile), (0, TILE - 1)) for tile in _key_tiles(n, is_frame)))
 
     for i, layer in enumerate(mask_gen.encoder.dcc_layers):
         at = n["ENC_LAYER"] + i * n["ENC_LAYER_TILES"]
@@ -118,13 +116,13 @@ def _core_constants(model, layout, core):
     projection = mask_gen.proj_e2d_l[0] if is_target else mask_gen.proj_e2d_e[0]
     weight = dense_projection(projection) * (label if is_target else 1)  # the label scales e before the projection
     put_linear(n["PROJECTION"], _part(weight, column), _part(projection.bias, column))
-    if config.use_pos_enc:
-        positions = _positions(mask_gen.decoder, layout)[:, column * TILE : (column + 1) * TILE]
-        put(n["POSITIONS"], positions, _zeros() if is_target else positions)
 
+    positions = mask_gen.decoder.pos_enc.pe[0, : n["PAST"] + n["FRAMES"]]
+    positions = positions if config.use_pos_enc else torch.zeros_like(positions)
     for i, layer in enumerate(mask_gen.decoder.tf_dec_layers):
         at = n["DEC_LAYER"] + i * n["DEC_LAYER_TILES"]
-        _put_decoder_layer(core_tiles, n, at, layer, config.dec_dim, core, column)
+        of_target = positions if i == 0 else torch.zeros_like(positions)
+        _put_decoder_layer(core_tiles, n, at, layer, of_target, positions, core, column)
 
     unprojection = mask_gen.proj_d2e[0]
     weight = _part(dense_projection(unprojection), encoder_column)
@@ -137,20 +135,28 @@ def _core_constants(model, layout, core):
     return core_tiles.column()
 
 
-def _put_decoder_layer(core_tiles, n, at, layer, dim, core, column):
+def _put_decoder_layer(core_tiles, n, at, layer, of_target, of_memory, core, column):
+    """`of_target`, `of_memory`: what is added to the frames of a window, past ones first, [PAST + FRAMES, dec_dim]."""
+    dim = of_target.shape[1]
     head_dim, head = dim // NUM_HEADS, core % NUM_HEADS
     mine = slice(head * head_dim, (head + 1) * head_dim)
-    for kind, attention in (("SELF", layer.self_attn), ("CROSS", layer.multihead_attn)):
+    for kind, attention, positions in (
+        ("SELF", layer.self_attn, of_target),
+        ("CROSS", layer.multihead_attn, of_memory),
+    ):
         weights, biases = attention.in_proj_weight.split(dim), attention.in_proj_bias.split(dim)
-        for name, weight, bias in zip(("QUERY", "KEY", "VALUE"), weights, biases, strict=True):
-            scale = head_dim**-0.5 if name == "QUERY" else 1.0
-            core_tiles.put_linear(
-                at + n[f"{kind}_{name}"], _part(weight[mine], 0) * scale, _part(bias[mine], 0) * scale
-            )
+        query, *keys_values = ((_part(w[mine], 0), _part(b[mine], 0)) for w, b in zip(weights, biases, strict=True))
+        query = [x * head_dim**-0.5 for x in query]
+        queried = of_target if kind == "SELF" else torch.zeros_like(of_target)
+        core_tiles.put_linear(at + n[f"{kind}_QUERY"], query[0], _key_tiles(n, queried @ query[0].T + query[1])[0])
+        for name, (weight, bias) in zip(("KEY", "VALUE"), keys_values, strict=True):
+            shares = _key_tiles(n, positions @ weight.T + bias)
+            core_tiles.put(at + n[f"{kind}_{name}"], *weight.T.split(TILE), *shares)
         # What a head gives is padded to a tile, so the rows of the weight are.
         weight = attention.out_proj.weight.unflatten(1, (NUM_HEADS, head_dim))
         weight = F.pad(weight, (0, TILE - head_dim)).flatten(1)
-        core_tiles.put_linear(at + n[f"{kind}_OUT"], _part(weight, column), _part(attention.out_proj.bias, column))
+        added = queried[:, column * TILE : (column + 1) * TILE] + _part(attention.out_proj.bias, column)
+        core_tiles.put_linear(at + n[f"{kind}_OUT"], _part(weight, column), _key_tiles(n, added)[0])
     hidden = core % (2 * n["DEC_COLUMNS"])
     core_tiles.put_linear(at + n["LINEAR1"], _part(layer.linear1.weight, hidden), _part(layer.linear1.bias, hidden))
     core_tiles.put_linear(at + n["LINEAR2"], _part(layer.linear2.weight, column), _part(layer.linear2.bias, column))
@@ -158,15 +164,11 @@ def _put_decoder_layer(core_tiles, n, at, layer, dim, core, column):
         core_tiles.put_norm(at + n[name], norm, column)
 
 
-def _positions(decoder, layout):
-    """The positional table as a window lies in a tile: [32, dec_dim]."""
-    n = layout.numbers
-    frames, past, past_row = n["FRAMES"], n["PAST"], n["PAST_ROW"]
-    table = decoder.pos_enc.pe[0]
-    positions = torch.zeros(TILE, table.shape[1])
-    positions[:frames] = table[past : past + frames]
-    positions[past_row : past_row + past] = table[:past]
-    return positions
+def _key_tiles(n, rows):
+    """Rows for the frames of a window, past ones first, as their keys lie in tiles: the window's own FRAMES, then the
+    past, a run in each half for both streams of a pair; zeros in between."""
+    past, own = rows.split((n["PAST"], n["FRAMES"]))
+    return [F.pad(run, (0, 0, 0, FACE - len(run))).repeat(2, 1) for run in (own, *past.split(FACE))]
 
 
 def _core_exact_constants(model, layout, core):

@@ -12,6 +12,16 @@
 #include "frontend.h"
 #include "synthesis.h"
 
+// Shares what a block makes in a program of which that block is no part.
+inline void share_again(uint32_t buffer) {
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        cb_wait_front(buffer, lane + 1);
+        tile_regs_acquire();
+        load(buffer, 0, lane);
+        finish(PART);
+    }
+}
+
 void kernel_main() {
     const uint32_t column = get_arg_val<uint32_t>(0);
     compute_kernel_hw_startup<SrcOrder::Reverse>(CONSTANTS, CONSTANTS, VALUES);
@@ -34,22 +44,20 @@ void kernel_main() {
             cb_push_back(E, LANES);
         }
         if constexpr (has(SYNTHESIS) && !has(DECODER)) {
-            cb_push_back(DECODED, STREAMS);
+            cb_push_back(DECODED, LANES);
         }
-        for (uint32_t lane = 0; lane < LANES; lane++) {
-            if constexpr (has(DECODER)) {
-                if (lane > 0 || !has(ENCODER)) {
-                    begin_decoder(lane);
-                }
-                decode(column);
-                mark();
-            } else if constexpr (has(SYNTHESIS)) {
-                begin_synthesis(lane);
+        if constexpr (has(DECODER)) {
+            if constexpr (!has(ENCODER)) {
+                share_again(E);
             }
-            if constexpr (has(SYNTHESIS)) {
-                synthesize();
-                mark();
-            }
+            decode(column);
+            mark();
+        } else if constexpr (has(SYNTHESIS)) {
+            share_again(DECODED);
+        }
+        if constexpr (has(SYNTHESIS)) {
+            synthesize();
+            mark();
         }
     }
 }

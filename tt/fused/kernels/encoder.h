@@ -94,7 +94,7 @@ inline void encode() {
                 pack_layer_input();
             } else {
                 pack(0, E);
-                if (has(DECODER) && lane == 0) {
+                if (has(DECODER)) {
                     pack_same(0, PART);
                 }
             }

@@ -25,16 +25,13 @@ void kernel_main() {
             if constexpr (has(ENCODER)) {
                 exchange_encoder(exchange);
             }
-            for (uint32_t lane = 0; lane < LANES; lane++) {
-                if constexpr (has(DECODER)) {
-                    exchange_decoder(exchange);
-                }
-                if constexpr (has(SYNTHESIS)) {
-                    exchange_synthesis(exchange, [&](uint32_t stream) {
-                        const uint32_t first = first_stream + round * STREAMS + lane * SHARING;
-                        return output.get_noc_addr((first + stream) * WINDOWS + window);
-                    });
-                }
+            if constexpr (has(DECODER)) {
+                exchange_decoder(exchange);
+            }
+            if constexpr (has(SYNTHESIS)) {
+                exchange_synthesis(exchange, [&](uint32_t stream) {
+                    return output.get_noc_addr((first_stream + round * STREAMS + stream) * WINDOWS + window);
+                });
             }
         }
     }

@@ -41,22 +41,24 @@ public:
         mark();
     }
 
-    // Of `count` tiles in `part`, side by side: `bytes` of each to `offset` in the `tiles` of `whole` on all cores, in
-    // `pieces` that are `distance` apart in both. There must be room for the next exchange too if it is into `whole`.
+    // Of a tile of every lane in `part`: `bytes` of each to `offset` in the `tiles` of `whole` on all cores, in `pieces`
+    // that are `distance` apart in both. There must be room for the next exchange too if it is into `whole`. `instead`:
+    // an address whose tiles are sent in place of those of `part`
     __attribute__((noinline)) void gather(
-        uint32_t count,
         uint32_t part,
         uint32_t whole,
         uint32_t tiles,
         uint32_t offset,
         uint32_t bytes,
         uint32_t pieces = 1,
-        uint32_t distance = 0) {
-        for (uint32_t i = 0; i < count; i++) {
-            cb_reserve_back(whole, i + 1 < count ? 2 * tiles : tiles);
+        uint32_t distance = 0,
+        uint32_t instead = 0) {
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            cb_reserve_back(whole, lane + 1 < LANES ? 2 * tiles : tiles);
             cb_wait_front(part, 1);
+            const uint32_t source = instead ? instead + lane * TILE_BYTES : get_read_ptr(part);
             for (uint32_t piece = 0; piece < pieces; piece++) {
-                send(get_read_ptr(part) + piece * distance, get_write_ptr(whole) + offset + piece * distance, bytes);
+                send(source + piece * distance, get_write_ptr(whole) + offset + piece * distance, bytes);
             }
             meet();
             cb_pop_front(part, 1);
@@ -73,41 +75,17 @@ private:
     const uint32_t counter;
 };
 
-// Of `tiles` tiles with `streams` streams each: a stream's sums are in the left faces, those of a second one right.
-inline void share_sums(Exchange& exchange, uint32_t tiles, uint32_t streams) {
+// A stream's sums are in the left faces, those of a second one in its tile right.
+inline void share_sums(Exchange& exchange) {
     constexpr uint32_t PER_FACE = EXACT_FACE_BYTES / SUMS_BYTES;
     const uint32_t left_face = exchange.core / PER_FACE * 2;
     const uint32_t offset = left_face * EXACT_FACE_BYTES + exchange.core % PER_FACE * SUMS_BYTES;
-    exchange.gather(tiles, PART_EXACT, STATS, 1, offset, SUMS_BYTES, streams, EXACT_FACE_BYTES);
+    exchange.gather(PART_EXACT, STATS, 1, offset, SUMS_BYTES, SHARING, EXACT_FACE_BYTES);
 }
 
-// Of tiles that streams share.
-inline void share_tiles(Exchange& exchange, uint32_t lanes) {
+inline void share_tiles(Exchange& exchange, uint32_t part = PART, uint32_t instead = 0) {
     constexpr uint32_t BYTES = SHARING * UPPER_FACES_BYTES;
-    exchange.gather(lanes, PART, GATHERED, CORES, exchange.core * TILE_BYTES, BYTES);
-}
-
-// Of tiles that each stream of a lane has for itself.
-inline void share_frames(Exchange& exchange) {
-    exchange.gather(SHARING, PART, GATHERED, CORES, exchange.core * TILE_BYTES, UPPER_FACES_BYTES);
-}
-
-// Of such tiles again, into one that the streams share.
-inline void share_joined(Exchange& exchange) {
-    cb_reserve_back(GATHERED, CORES);
-    for (uint32_t stream = 0; stream < SHARING; stream++) {
-        cb_wait_front(PART, 1);
-        const uint32_t target = get_write_ptr(GATHERED) + exchange.core * TILE_BYTES + rows_of(stream);
-        exchange.send(get_read_ptr(PART), target, UPPER_FACES_BYTES);
-        noc_async_writes_flushed();
-        cb_pop_front(PART, 1);
-    }
-    exchange.meet();
-    cb_push_back(GATHERED, CORES);
-}
-
-inline void share_windows(Exchange& exchange) {
-    exchange.gather(SHARING, PART, GATHERED_WINDOWS, CORES, exchange.core * TILE_BYTES, TILE_BYTES);
+    exchange.gather(part, GATHERED, CORES, exchange.core * TILE_BYTES, BYTES, 1, 0, instead);
 }
 
 // The prenet's samples, a stream's in a row at `samples`, and from there the 48 of every frame.
@@ -144,42 +122,48 @@ inline void exchange_frontend(Exchange& exchange, uint32_t samples) {
 
 inline void exchange_encoder(Exchange& exchange) {
     for (uint32_t layer = 0; layer < LAYERS; layer++) {
-        share_sums(exchange, LANES, SHARING);
-        share_tiles(exchange, LANES);  // input of the pointwise convolution
-        share_sums(exchange, LANES, SHARING);
+        share_sums(exchange);
+        share_tiles(exchange);  // input of the pointwise convolution
+        share_sums(exchange);
     }
 }
 
-// Of a lane.
 inline void exchange_decoder(Exchange& exchange) {
-    share_tiles(exchange, 1);  // encoder output
+    share_tiles(exchange);  // encoder output
     for (uint32_t layer = 0; layer < DECODER_LAYERS; layer++) {
-        share_windows(exchange);
-        share_frames(exchange);  // heads of self-attention
-        share_sums(exchange, SHARING, 1);
-        share_frames(exchange);  // input of the queries
-        share_frames(exchange);  // heads of cross-attention
-        share_sums(exchange, SHARING, 1);
-        share_frames(exchange);  // input of the feed-forward network
-        share_frames(exchange);  // its hidden layer
-        share_sums(exchange, SHARING, 1);
+        if (layer == 0) {
+            share_tiles(exchange, PRESENT);  // target and memory
+        } else {  // the memory stands where it stood, at the beginning of PRESENT
+            const bool is_memory = exchange.core >= CORES / 2;
+            share_tiles(exchange, PART, is_memory ? get_read_ptr(PRESENT) : 0);
+        }
+        share_tiles(exchange);  // heads of self-attention
+        share_sums(exchange);
+        share_tiles(exchange);  // input of the queries
+        share_tiles(exchange);  // heads of cross-attention
+        share_sums(exchange);
+        share_tiles(exchange);  // input of the feed-forward network
+        share_tiles(exchange);  // its hidden layer
+        share_sums(exchange);
     }
 }
 
-// Of a lane. `page`: where the samples of one of its streams go, known to the core that writes them.
+// `page`: where the samples of a stream go, known to the core that writes them.
 template <class Page>
 inline void exchange_synthesis(Exchange& exchange, Page page) {
-    share_joined(exchange);  // decoder output
-    cb_wait_front(PART_EXACT, 1);
-    for (uint32_t stream = 0; stream < SHARING; stream++) {  // its share of the samples is in a left face
-        cb_reserve_back(SUMMANDS, is_last(stream) ? CORES / 4 : CORES / 2);
+    share_tiles(exchange);  // decoder output
+    for (uint32_t stream = 0; stream < STREAMS; stream++) {  // its share of the samples is in a left face
+        cb_wait_front(PART_EXACT, 1);
+        cb_reserve_back(SUMMANDS, stream + 1 < STREAMS ? CORES / 2 : CORES / 4);
         const uint32_t source = get_read_ptr(PART_EXACT) + exact_rows_of(stream);
         exchange.send(source, get_write_ptr(SUMMANDS) + exchange.core * EXACT_FACE_BYTES, EXACT_FACE_BYTES);
         exchange.meet();
         cb_push_back(SUMMANDS, CORES / 4);
+        if (is_last(stream)) {
+            cb_pop_front(PART_EXACT, 1);
+        }
     }
-    cb_pop_front(PART_EXACT, 1);
-    for (uint32_t stream = 0; stream < SHARING; stream++) {
+    for (uint32_t stream = 0; stream < STREAMS; stream++) {
         cb_wait_front(PART_EXACT, 1);
         if (exchange.core == stream) {
             noc_async_write(get_read_ptr(PART_EXACT), page(stream), FRAMES * EXACT_ROW_BYTES);

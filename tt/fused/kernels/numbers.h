@@ -31,18 +31,17 @@ NUMBER(FRAMES);          // of a window, dec_chunk_size
 NUMBER(PAST);            // frames before it, dec_buf_len
 NUMBER(OVERLAP);         // frames of out_conv, out_buf_len
 
-// Its arrangement: CORES cores convert ROUNDS x LANES x SHARING streams, WINDOWS windows of each. Before the decoder
-// every step is done for all lanes before the next step: while one lane waits for what another core sends, the next one
-// is at work. The SHARING streams of a lane, one or two, lie in the same tiles, but for the decoder's: a window of one
-// stream fills a tile. So from there on a lane follows the other, and its streams take the steps side by side.
+// Its arrangement: CORES cores convert ROUNDS x LANES x SHARING streams, WINDOWS windows of each. Every step is done for
+// all lanes before the next step: while one lane waits for what another core sends, the next one is at work. The SHARING
+// streams of a lane, one or two, lie in the same tiles.
 //
 //     channels   0 to 15   16 to 31
 //              +---------+---------+
-//     rows     | face 0  | face 1  |  0 to FRAMES - 1: the first stream; in the decoder its own frames
+//     rows     | face 0  | face 1  |  0 to FRAMES - 1: the first stream
 //     0 to 15  |         |         |
 //              +---------+---------+
-//     rows     | face 2  | face 3  |  FACE to FACE + FRAMES - 1: the second stream; in the decoder the frames before
-//     16 to 31 |         |         |  (from PAST_ROW on)
+//     rows     | face 2  | face 3  |  FACE to FACE + FRAMES - 1: the second stream
+//     16 to 31 |         |         |
 //              +---------+---------+
 //
 // Sums that a norm exchanges have a column per frame: those of the first stream are in the left faces, those of the
@@ -87,28 +86,28 @@ NUMBER(WORD_STARTS);   // whether the stream starts with this window
 NUMBER(PAGE);          // 4-byte words of a window
 static_assert(SAMPLES >= (FRAMES + 2) * HOP && PAGE == FIELD + SAMPLES + WORDS);
 
-// The state of a stream on a core: a row of words, the encoder's rings, the decoder's and out_conv's past frames. A
-// frame is 32 channels in bfloat16.
+// The state of a stream on a core: a row of words, the encoder's rings, the decoder's past keys and
+// values, out_conv's past frames. A frame is 32 channels in bfloat16.
 NUMBER(FRAME_BYTES);
 constexpr uint32_t past(uint32_t layer) { return TAPS << layer; }  // frames that an encoder layer looks back
 constexpr uint32_t slots(uint32_t layer) { return (past(layer) + FRAMES - 1) / FRAMES + 1; }  // windows in its ring
 constexpr uint32_t slots_before(uint32_t layer) { return layer ? slots_before(layer - 1) + slots(layer - 1) : 0; }
 NUMBER(STATE_RINGS);
-NUMBER(STATE_WINDOWS);
+NUMBER(STATE_KEYS);
 NUMBER(STATE_MASKED);
 NUMBER(STATE_BYTES);
-static_assert(STATE_WINDOWS == STATE_RINGS + slots_before(LAYERS) * FRAMES * FRAME_BYTES, "the host has other rings");
+static_assert(STATE_KEYS == STATE_RINGS + slots_before(LAYERS) * FRAMES * FRAME_BYTES, "the host has other rings");
 
 NUMBER(SCRATCH_BYTES);  // of the state kernel for a stream
 
-// A decoder window in a tile: its own frames from row 0 on, the frames before them from PAST_ROW on.
-NUMBER(PAST_ROW);
+// Keys and values of the decoder: the window's own are a tile, those of the PAST frames before it PAST_TILES, with FACE
+// frames of each stream.
+NUMBER(PAST_TILES);
+constexpr uint32_t KEY_TILES = 1 + PAST_TILES;
 
 // Circular buffers. In brackets: who fills them -> who empties them; C: compute, S: state, X: exchange. What other
 // cores write into or what is filled in part lies in a tensor that was zero at first, as rows without a frame must be
 // finite: a product with a diagonal tile sums over all rows.
-//
-// A: the most tiles side by side, of lanes or of a lane's streams.
 //
 //                                             tiles            holds
 NUMBER(CONSTANTS);         // [host -> C]                       weights and the like in bfloat16, see below
@@ -122,32 +121,30 @@ NUMBER(FRAMED);            // [X -> C]         2 LANES          the 48 samples o
 NUMBER(FEATURES);          // [C -> C]         LANES            output of in_conv
 NUMBER(X);                 // [C -> C]         LANES            input of an encoder layer
 NUMBER(X_NEW);             // [C -> S]         the same memory
-NUMBER(RESIDUAL);          // [C -> C]         A + 1            what is added behind a layer, float32
+NUMBER(RESIDUAL);          // [C -> C]         LANES + 1        what is added behind a layer, float32
 NUMBER(TAP);               // [S -> C]         4 LANES          the input of a layer 2d and d frames ago
-NUMBER(VALUES);            // [C -> C]         2 A              what a norm is taken of, and its square
-NUMBER(SCALED);            // [C -> C]         A                the same times the norm's weight
-NUMBER(STATS);             // [X -> C]         A + 2            rows 2c, 2c + 1: sums of core c, and of squares
-NUMBER(SCALES);            // [C -> C]         2 A              diag(1 / deviation), diag(-mean / deviation)
-NUMBER(PART);              // [C -> X]         A                what this core shares, bfloat16 ...
-NUMBER(PART_EXACT);        // [C -> X]         A                ... and float32
-NUMBER(GATHERED);          // [X -> C]         (A + 1) CORES    what all cores have shared
+NUMBER(VALUES);            // [C -> C]         2 LANES          what a norm is taken of, and its square
+NUMBER(SCALED);            // [C -> C]         LANES            the same times the norm's weight
+NUMBER(STATS);             // [X -> C]         LANES + 2        rows 2c, 2c + 1: sums of core c, and of squares
+NUMBER(SCALES);            // [C -> C]         2 LANES          diag(1 / deviation), diag(-mean / deviation)
+NUMBER(PART);              // [C -> X]         LANES            what this core shares, bfloat16 ...
+NUMBER(PART_EXACT);        // [C -> X]         LANES            ... and float32
+NUMBER(GATHERED);          // [X -> C]         2 LANES CORES    what all cores have shared
 NUMBER(E);                 // [C -> C]         LANES            output of the encoder
-NUMBER(PROJECTED);         // [C -> S]         SHARING          target on the first half of the cores, memory: a tile
-                           //                                   of the lane, behind a layer one of each stream
-NUMBER(WINDOW);            // [S -> C]         SHARING          of a stream, the same with the frames before
-NUMBER(GATHERED_WINDOWS);  // [X -> C]         SHARING CORES    WINDOW of all cores, with positions
-NUMBER(QUERY);             // [C -> C]         SHARING
-NUMBER(KEY);               // [C -> C]         2 SHARING        of self-attention, then of cross-attention
-NUMBER(VALUE);             // [C -> C]         2 SHARING
-NUMBER(SCORES);            // [C -> C]         SHARING
-NUMBER(MAXIMUM);           // [C -> C]         SHARING          of a row of SCORES
-NUMBER(WEIGHTS);           // [C -> C]         SHARING          exp(SCORES - MAXIMUM)
-NUMBER(SHIFTED);           // [S -> C]         OVERLAP          MASKED 1 to OVERLAP frames ago
-NUMBER(SUMMANDS);          // [X -> C]         (SHARING + 1) CORES / 4   a core's share of the samples in each face
-// Wormhole has 32 buffers. These use others' numbers, which have nothing to do by then or are not part of the program:
+NUMBER(PROJECTED);         // [C -> S]         LANES            target on the first half of the cores, memory
+NUMBER(PRESENT);           // [S -> X]         the same memory, with zeros behind a stream's end
+NUMBER(PAST_KEYS);         // [S -> C]         4 LANES PAST_TILES   past keys and values: of self-attention, then of
+                           //                                   cross-attention; none has a share of its position
+NUMBER(QUERY);             // [C -> C]         LANES
+NUMBER(KEYS);              // [C -> C]         4 LANES          a key's tile and a value's: as PAST_KEYS, of the window
+NUMBER(KEYS_NEW);          // [C -> S]         the same memory
+NUMBER(WEIGHTS);           // [C -> C]         LANES KEY_TILES  of values, float32
+NUMBER(SHIFTED);           // [S -> C]         OVERLAP LANES    MASKED 1 to OVERLAP frames ago
+NUMBER(SUMMANDS);          // [X -> C]         (STREAMS + 1) CORES / 4   a core's share of the samples in each face
+// These use others' numbers, which have nothing to do by then or are not part of the program:
 NUMBER(MASKED);      // features times mask
 NUMBER(MASKED_NEW);
-NUMBER(DECODED);     // output of the decoder where it is the last block, input of a lone synthesis; a tile per stream
+NUMBER(DECODED);     // output of the decoder where it is the last block, input of a lone synthesis
 
 // Tiles of EXACT
 NUMBER(EXACT_IDENTITY);
@@ -164,22 +161,21 @@ NUMBER(IDENTITY);
 NUMBER(ONES);
 NUMBER(ENC_MEAN);     // times STATS: -mean over enc_dim; and the next one: mean of squares
 NUMBER(DEC_MEAN);     // the same over dec_dim
-NUMBER(KEY_MASK);     // column 0: far below zero where a window has no frame
+NUMBER(KEY_MASK);     // KEY_TILES, column 0: far below zero where a key is no frame
 NUMBER(ENC_LAYER);
 // ... of an encoder layer
 NUMBER(TAP_WEIGHTS);      // diagonal tiles, oldest tap first, the frame itself last
-NUMBER(TAP_BIAS);         // row 0, as all biases
+NUMBER(TAP_BIAS);         // row 0, as that of a norm
 NUMBER(NORM1);            // of a norm: weight as a diagonal tile, weight in every row, bias
-NUMBER(POINTWISE);        // of a linear map: a tile per input column, bias
+NUMBER(POINTWISE);        // of a linear map: a tile per input column, bias in every row
 NUMBER(NORM2);
 NUMBER(ENC_LAYER_TILES);
 // ... of the decoder
 NUMBER(PROJECTION);
-NUMBER(POSITIONS);   // of the first layer, and of the others
 NUMBER(DEC_LAYER);
-// ... of a decoder layer
+// ... of a decoder layer; biases have the share of the frames' positions
 NUMBER(SELF_QUERY);
-NUMBER(SELF_KEY);
+NUMBER(SELF_KEY);    // as a linear map, with KEY_TILES biases
 NUMBER(SELF_VALUE);
 NUMBER(SELF_OUT);
 NUMBER(SELF_NORM);

@@ -43,15 +43,13 @@ void kernel_main() {
                 keep_encoder_past(streams);
                 mark();
             }
-            for (uint32_t lane = 0; lane < LANES; lane++) {
-                if constexpr (has(DECODER)) {
-                    keep_decoder_past(streams + lane * SHARING, core >= CORES / 2);
-                    mark();
-                }
-                if constexpr (has(SYNTHESIS)) {
-                    keep_masked_past(streams + lane * SHARING);
-                    mark();
-                }
+            if constexpr (has(DECODER)) {
+                keep_decoder_past(streams);
+                mark();
+            }
+            if constexpr (has(SYNTHESIS)) {
+                keep_masked_past(streams);
+                mark();
             }
             for (const Stream& stream : streams) {
                 write_stream(stream);

@@ -194,86 +194,106 @@ inline void keep_encoder_past(const Stream* streams) {
 
 // Decoder -------------------------------------------------------------------------------------------------------------
 
-// Calls piece(offset in a tile, first, count) for `count` rows of a tile's left half from `row` on: those in the upper
-// face, then those in the lower one.
+constexpr uint32_t ATTENTIONS = 2;  // of a layer: to target and memory; each has keys and values
+
+// Where a stream's past keys (`which` 0) or values (1) of an attention are kept.
+inline uint64_t past_keys(const Stream& stream, uint32_t layer, uint32_t attention, uint32_t which) {
+    return stream.state + STATE_KEYS + ((layer * ATTENTIONS + attention) * 2 + which) * PAST * FRAME_BYTES;
+}
+
+// Calls piece(offset in tiles, first, count) for the frames from `first` to PAST, a run in a face each.
 template <class Piece>
-inline void each_piece(uint32_t row, uint32_t count, Piece piece) {
-    const uint32_t upper = row >= FACE ? 0 : FACE - row < count ? FACE - row : count;
-    if (upper) {
-        piece(row * ROW_BYTES, 0u, upper);
-    }
-    if (upper < count) {
-        piece(2 * FACE_BYTES + (row + upper - FACE) * ROW_BYTES, upper, count - upper);
+inline void each_past_run(uint32_t first, Piece piece) {
+    while (first < PAST) {
+        const uint32_t row = first % FACE;
+        const uint32_t count = FACE - row < PAST - first ? FACE - row : PAST - first;
+        piece(first / FACE * TILE_BYTES + row * ROW_BYTES, first, count);
+        first += count;
     }
 }
 
-// Hands out the windows of every layer to a lane's streams, and keeps the frames before the next one. What the memory's
-// half of the cores handed out for the first layer serves all others: it stands in WINDOW still.
-inline void keep_decoder_past(const Stream* streams, bool is_memory) {
-    for (uint32_t layer = 0; layer < DECODER_LAYERS; layer++) {
-        for (uint32_t i = 0; i < SHARING; i++) {
-            const Stream& stream = streams[i];
-            const bool in_shared_tile = layer == 0;  // PROJECTED; each stream has its own behind a layer
-            const uint64_t past = stream.state + STATE_WINDOWS + layer * PAST * FRAME_BYTES;
-            cb_reserve_back(WINDOW, 1);
-            if (is_memory && layer > 0) {
-                cb_wait_front(PROJECTED, 1);
-                cb_pop_front(PROJECTED, 1);
-                cb_push_back(WINDOW, 1);
-                continue;
-            }
-            const uint32_t window = get_write_ptr(WINDOW);
+// Calls block(a stream, its keys or values in the state, its rows of them in PAST_KEYS, the number of their tile in
+// KEYS_NEW, half) for all of a lane.
+template <class Block>
+inline void each_past_half(const Stream* streams, uint32_t layer, uint32_t attention, uint32_t tiles, Block block) {
+    for (uint32_t i = 0; i < SHARING; i++) {
+        for (uint32_t which = 0; which < 2; which++) {
             for (uint32_t half = 0; half < 2; half++) {
-                each_piece(PAST_ROW, PAST, [&](uint32_t offset, uint32_t first, uint32_t count) {
-                    const uint32_t target = window + half * FACE_BYTES + offset;
-                    if (stream.starts) {
-                        copy_zeros(target, count);
-                    } else {
-                        noc_async_read(past + (half * PAST + first) * ROW_BYTES, target, count * ROW_BYTES);
-                    }
-                });
+                const uint64_t kept = past_keys(streams[i], layer, attention, which) + half * PAST * ROW_BYTES;
+                const uint32_t rows = rows_of(i) + half * FACE_BYTES;
+                block(streams[i], kept, tiles + which * PAST_TILES * TILE_BYTES + rows, which * TILE_BYTES + rows);
             }
-            cb_wait_front(PROJECTED, 1);
-            // Of the first layer, frames behind the stream's end count as zeros; the others see what it makes of them.
-            const uint32_t frames = layer == 0 && stream.frames < FRAMES ? stream.frames : FRAMES;
-            const uint32_t projected = get_read_ptr(PROJECTED) + (in_shared_tile ? rows_of(i) : 0);
-            for (uint32_t half = 0; half < 2; half++) {
-                const uint32_t target = window + half * FACE_BYTES;
-                if (frames) {
-                    noc_async_read(get_noc_addr(projected + half * FACE_BYTES), target, frames * ROW_BYTES);
-                }
-                if (frames < FRAMES) {
-                    copy_zeros(target + frames * ROW_BYTES, FRAMES - frames);
-                }
-            }
-            noc_async_read_barrier();
-            cb_push_back(WINDOW, 1);
-            if (!in_shared_tile || is_last(i)) {
-                cb_pop_front(PROJECTED, 1);
-            }
+        }
+    }
+}
 
-            if (stream.moves()) {  // the last PAST frames of the past and this window, from WINDOW
-                constexpr uint32_t OWN = PAST < FRAMES ? PAST : FRAMES;
-                for (uint32_t half = 0; half < 2; half++) {
-                    const uint32_t source = window + half * FACE_BYTES;
-                    const uint64_t target = past + half * PAST * ROW_BYTES;
-                    each_piece(PAST_ROW + OWN, PAST - OWN, [&](uint32_t offset, uint32_t first, uint32_t count) {
-                        noc_async_write(source + offset, target + first * ROW_BYTES, count * ROW_BYTES);
-                    });
-                    noc_async_write(
-                        source + (FRAMES - OWN) * ROW_BYTES, target + (PAST - OWN) * ROW_BYTES, OWN * ROW_BYTES);
-                }
-                noc_async_writes_flushed();
+// Of the first layer, frames behind a stream's end count as zeros; the others see what it makes of them.
+inline void end_streams(const Stream* streams) {
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        cb_wait_front(PROJECTED, 1);
+        for (uint32_t i = 0; i < SHARING; i++) {
+            const uint32_t frames = streams[lane * SHARING + i].frames;
+            for (uint32_t half = 0; half < 2 && frames < FRAMES; half++) {
+                const uint32_t first = get_read_ptr(PROJECTED) + rows_of(i) + half * FACE_BYTES;
+                copy_zeros(first + frames * ROW_BYTES, FRAMES - frames);
             }
+        }
+        noc_async_read_barrier();
+        cb_pop_front(PROJECTED, 1);
+        cb_push_back(PRESENT, 1);  // the same memory
+    }
+}
+
+// Hands out the past keys and values of every layer, and keeps those for the next window.
+inline void keep_decoder_past(const Stream* streams) {
+    constexpr uint32_t LANE_TILES = 2 * PAST_TILES;
+    for (uint32_t layer = 0; layer < DECODER_LAYERS; layer++) {
+        const uint32_t tiles = get_write_ptr(PAST_KEYS);
+        for (uint32_t i = 0; i < ATTENTIONS * LANES; i++) {
+            cb_reserve_back(PAST_KEYS, LANE_TILES);
+            each_past_half(
+                streams + i % LANES * SHARING, layer, i / LANES, get_write_ptr(PAST_KEYS),
+                [&](const Stream& stream, uint64_t kept, uint32_t past, uint32_t) {
+                    each_past_run(0, [&](uint32_t offset, uint32_t first, uint32_t count) {
+                        if (stream.starts) {
+                            copy_zeros(past + offset, count);
+                        } else {
+                            noc_async_read(kept + first * ROW_BYTES, past + offset, count * ROW_BYTES);
+                        }
+                    });
+                });
+            noc_async_read_barrier();
+            cb_push_back(PAST_KEYS, LANE_TILES);
+        }
+        if (layer == 0) {
+            end_streams(streams);
+        }
+        for (uint32_t i = 0; i < ATTENTIONS * LANES; i++) {
+            cb_wait_front(KEYS_NEW, 2);
+            each_past_half(
+                streams + i % LANES * SHARING, layer, i / LANES, tiles + i * LANE_TILES * TILE_BYTES,
+                [&](const Stream& stream, uint64_t kept, uint32_t past, uint32_t now) {
+                    if (!stream.moves()) {
+                        return;
+                    }
+                    constexpr uint32_t OWN = PAST < FRAMES ? PAST : FRAMES;
+                    each_past_run(OWN, [&](uint32_t offset, uint32_t first, uint32_t count) {
+                        noc_async_write(past + offset, kept + (first - OWN) * ROW_BYTES, count * ROW_BYTES);
+                    });
+                    const uint32_t own = get_read_ptr(KEYS_NEW) + now + (FRAMES - OWN) * ROW_BYTES;
+                    noc_async_write(own, kept + (PAST - OWN) * ROW_BYTES, OWN * ROW_BYTES);
+                });
+            noc_async_writes_flushed();
+            cb_pop_front(KEYS_NEW, 2);
         }
     }
 }
 
 // Synthesis -----------------------------------------------------------------------------------------------------------
 
-// Hands out a lane's masked features shifted by 1 to OVERLAP frames, and keeps the last OVERLAP of them.
+// Hands out masked features shifted by 1 to OVERLAP frames, and keeps the last OVERLAP of them.
 inline void keep_masked_past(const Stream* streams) {
-    for (uint32_t i = 0; i < SHARING; i++) {
+    for (uint32_t i = 0; i < STREAMS; i++) {
         const Stream& stream = streams[i];
         const uint64_t state = stream.state + STATE_MASKED;
         const uint32_t past = stream.scratch + 2 * SCRATCH_WORDS;

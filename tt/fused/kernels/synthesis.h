@@ -35,65 +35,58 @@ inline void add_tanh_face(uint32_t, uint32_t, uint32_t) {
 }
 #endif
 
-// A lane's decoder output in a program of which the decoder is no part.
-inline void begin_synthesis(uint32_t lane) {
-    for (uint32_t stream = lane * SHARING; stream < (lane + 1) * SHARING; stream++) {
-        cb_wait_front(DECODED, stream + 1);
-        tile_regs_acquire();
-        load(DECODED, 0, stream);
-        finish(PART);
-    }
-}
-
 inline void mask_features() {
     pack_reconfig_data_format(MASKED);
-    set_operands(GATHERED, CONSTANTS);
-    linear(GATHERED, 0, DEC_COLUMNS, UNPROJECTION);
-    cb_pop_front(GATHERED, CORES);
-    cb_wait_front(E, 1);
-    matmul_tiles(E, CONSTANTS, 0, LABEL, 1);
-    cb_pop_front(E, 1);
-    cb_wait_front(FEATURES, 1);
-    load(FEATURES, 2);
-    cb_pop_front(FEATURES, 1);
-    ON_FRAMES(mask_face);
-    end_arithmetic();
-    cb_reserve_back(MASKED_NEW, 1);
-    pack_same(0, MASKED);
-    cb_push_back(MASKED_NEW, 1);  // the same memory
-    tile_regs_release();
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        set_operands(GATHERED, CONSTANTS);
+        linear(GATHERED, 0, DEC_COLUMNS, UNPROJECTION);
+        cb_pop_front(GATHERED, CORES);
+        cb_wait_front(E, 1);
+        matmul_tiles(E, CONSTANTS, 0, LABEL, 1);
+        cb_pop_front(E, 1);
+        cb_wait_front(FEATURES, 1);
+        load(FEATURES, 2);
+        cb_pop_front(FEATURES, 1);
+        ON_FRAMES(mask_face);
+        end_arithmetic();
+        cb_reserve_back(MASKED_NEW, 1);
+        pack_same(0, MASKED);
+        cb_push_back(MASKED_NEW, 1);  // the same memory
+        tile_regs_release();
+    }
 }
 
 inline void out_conv() {
     set_operands(MASKED, CONSTANTS);
     pack_reconfig_data_format(PART_EXACT);
-    tile_regs_acquire();
-    cb_wait_front(MASKED, 1);
-    matmul_tiles(MASKED, CONSTANTS, 0, OUT_CONV, 0);
-    cb_wait_front(SHIFTED, OVERLAP);
-    for (uint32_t shift = 1; shift <= OVERLAP; shift++) {
-        matmul_tiles(SHIFTED, CONSTANTS, shift - 1, OUT_CONV + shift, 0);
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        tile_regs_acquire();
+        cb_wait_front(MASKED, 1);
+        matmul_tiles(MASKED, CONSTANTS, 0, OUT_CONV, 0);
+        cb_wait_front(SHIFTED, OVERLAP);
+        for (uint32_t shift = 1; shift <= OVERLAP; shift++) {
+            matmul_tiles(SHIFTED, CONSTANTS, shift - 1, OUT_CONV + shift, 0);
+        }
+        finish_same(PART_EXACT);
+        cb_pop_front(MASKED, 1);
+        cb_pop_front(SHIFTED, OVERLAP);
     }
-    finish_same(PART_EXACT);
-    cb_pop_front(MASKED, 1);
-    cb_pop_front(SHIFTED, OVERLAP);
 }
 
-// The next lane's samples: of each of its streams the sum of all cores' shares, a face each.
+// The samples of each stream are the sum of all cores' shares, a face each.
 inline void synthesize() {
     mask_features();
     out_conv();
     set_operands(EXACT, SUMMANDS);
-    pack_reconfig_data_format(PART_EXACT);
     MATH((SFPU_UNARY_INIT_FN(tanh, sfpu::tanh_init, (false, true))));
-    for (uint32_t stream = 0; stream < SHARING; stream++) {
+    for (uint32_t stream = 0; stream < STREAMS; stream++) {
         cb_wait_front(SUMMANDS, CORES / 4);
         tile_regs_acquire();
         for (uint32_t tile = 0; tile < CORES / 4; tile++) {
             matmul_tiles(EXACT, SUMMANDS, EXACT_UPPER, tile, 0);
         }
+        cb_pop_front(SUMMANDS, CORES / 4);
         ON_FIRST_FACE(add_tanh_face);
         finish_same(PART_EXACT);
-        cb_pop_front(SUMMANDS, CORES / 4);
     }
 }

@@ -100,13 +100,17 @@ inline void finish(uint32_t buffer) {
     finish_same(buffer);
 }
 
-// dst 0 = `inputs` tiles of `buffer`, from `first` on, through a linear map; the operands are set to bfloat16. The
-// registers stay acquired.
-__attribute__((noinline)) void linear(uint32_t buffer, uint32_t first, uint32_t inputs, uint32_t weights) {
-    tile_regs_acquire();
-    matmul_tiles(CONSTANTS, CONSTANTS, ONES_COLUMN, weights + inputs, 0);
+// dst 0 += `inputs` tiles of `buffer`, from `first` on, times as many weights; the operands are set to bfloat16.
+__attribute__((noinline)) void add_products(uint32_t buffer, uint32_t first, uint32_t inputs, uint32_t weights) {
     cb_wait_front(buffer, first + inputs);
     for (uint32_t i = 0; i < inputs; i++) {
         matmul_tiles(buffer, CONSTANTS, first + i, weights + i, 0);
     }
+}
+
+// dst 0 = the same through a linear map. The registers stay acquired.
+inline void linear(uint32_t buffer, uint32_t first, uint32_t inputs, uint32_t weights) {
+    tile_regs_acquire();
+    matmul_tiles(CONSTANTS, CONSTANTS, IDENTITY, weights + inputs, 0);
+    add_products(buffer, first, inputs, weights);
 }
