@@ -25,10 +25,10 @@ STATE, EXCHANGE, COMPUTE = 0, 1, (2, 3, 4)  # RISC-Vs in a core's log
 
 # What is between a RISC-V's stamps.
 COMPUTE_BLOCKS = ("prenet", "in_conv", "encoder", "decoder", "synthesis")
-STATE_BLOCKS = ("rows", "encoder's rings", "windows", "masked frames", "")
+STATE_BLOCKS = ("rows", "encoder's rings", "past keys", "masked frames", "")
 COMPUTE_FILLS = ("#cfe9d8", "#a9d6b8", "#cfe0f2", "#fbe0c3", "#e2d6ef")
 STATE_FILLS = ("#cfe9d8", "#cfe0f2", "#fbe0c3", "#e2d6ef", "#eceff2")
-COLOURS = {"sums": "#7a4fa3", "frames": "#2f6fb0", "windows": "#d9822b", "samples": "#3a8f5a"}
+COLOURS = {"sums": "#7a4fa3", "frames": "#2f6fb0", "samples": "#3a8f5a"}
 
 WIDTH, LEFT, RIGHT = 900, 84, 20
 AXIS_STEP = 10_000
@@ -36,7 +36,7 @@ AXIS_STEP = 10_000
 
 def exchange_kinds(config):
     """What the cores share in each exchange of a window, in the order of kernels/exchanges.h."""
-    decoder_layer = ["windows", "frames", "sums", "frames", "frames", "sums", "frames", "frames", "sums"]
+    decoder_layer = ["frames", "frames", "sums", "frames", "frames", "sums", "frames", "frames", "sums"]
     encoder = config.num_enc_layers * ["sums", "frames", "sums"]
     return ["samples", *encoder, "frames", *config.num_dec_layers * decoder_layer, "frames", "samples"]
 
@@ -119,9 +119,8 @@ def draw(compute, state, kinds, exchanges, path):
     drawing.save(path, "What a core does for a window, in cycles")
 
 
-def encoder_steps(kinds, exchanges):
+def encoder_steps(layers, exchanges):
     """Cycles between the exchanges of an encoder layer, mean over the layers but the first."""
-    layers = kinds.index("windows") // 3
     times = [
         exchanges[1 + 3 * layer : 5 + 3 * layer] for layer in range(layers)
     ]  # from an exchange before the layer on
@@ -137,7 +136,8 @@ def main():
     measured = Results(args.results).cases.get("stamps")
     if measured is None:
         raise SystemExit(f"{args.results}: no stamps of these kernels; run tools/kernel_cycles.py stamps")
-    kinds = exchange_kinds(load_config(CONFIG)[0])
+    config = load_config(CONFIG)[0]
+    kinds = exchange_kinds(config)
     by_unit = [mean_times(measured["stamps"], riscv, len(COMPUTE_BLOCKS) + 1) for riscv in COMPUTE]
     compute = [max(times) for times in zip(*by_unit, strict=True)]
     state = mean_times(measured["stamps"], STATE, len(STATE_BLOCKS) + 1)
@@ -145,7 +145,7 @@ def main():
     draw(compute, state, kinds, exchanges, args.file)
     for name, start, end in zip(COMPUTE_BLOCKS, compute, compute[1:], strict=False):
         print(f"{name}: {end - start:,.0f} cycles")
-    for name, cycles in encoder_steps(kinds, exchanges).items():
+    for name, cycles in encoder_steps(config.num_enc_layers, exchanges).items():
         print(f"encoder layer, until {name} are there: {cycles:,.0f} cycles")
 
 

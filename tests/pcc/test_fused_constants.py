@@ -64,7 +64,7 @@ def test_keys_that_are_no_frame_are_hidden(llvc):
 
 
 def test_shares_of_positions(llvc):
-    """Own frames have the later positions; queries and keys of self-attention see the target's, as does its residual."""
+    """Own frames have the later positions; what self-attention is added to has them too."""
     model, layout, constants, _ = llvc
     n, layer = layout.numbers, model.mask_gen.decoder.tf_dec_layers[0]
     at, table = n["DEC_LAYER"], model.mask_gen.decoder.pos_enc.pe[0, :26]

@@ -131,12 +131,9 @@ inline void exchange_encoder(Exchange& exchange) {
 inline void exchange_decoder(Exchange& exchange) {
     share_tiles(exchange);  // encoder output
     for (uint32_t layer = 0; layer < DECODER_LAYERS; layer++) {
-        if (layer == 0) {
-            share_tiles(exchange, PRESENT);  // target and memory
-        } else {  // the memory stands where it stood, at the beginning of PRESENT
-            const bool is_memory = exchange.core >= CORES / 2;
-            share_tiles(exchange, PART, is_memory ? get_read_ptr(PRESENT) : 0);
-        }
+        // Target and memory. What the memory's half of the cores shared for the first layer stands in PRESENT still.
+        const bool again = layer > 0 && exchange.core >= CORES / 2;
+        share_tiles(exchange, layer == 0 ? PRESENT : PART, again ? get_read_ptr(PRESENT) : 0);
         share_tiles(exchange);  // heads of self-attention
         share_sums(exchange);
         share_tiles(exchange);  // input of the queries
