@@ -163,8 +163,8 @@ def measure(case, recorder, device, model):
         log_rows = RISCVS * CLOCK_WORDS // TILE
         zeros = torch.zeros(log_rows, layout.cores * TILE, dtype=torch.int32)
         log = program.upload(device, zeros, program.columns(layout, log_rows), ttnn.uint32, tiled=False)
-    biases = weights.prenet_biases(model)
-    descriptor = program.make_program(layout, tensors, rows, samples, biases, log and log.buffer_address())
+    blocks = weights.prenet_blocks(model)
+    descriptor = program.make_program(layout, tensors, rows, samples, blocks, log and log.buffer_address())
     with recorder.record(case.title) as recording:
         ttnn.generic_op([rows, *tensors.all, samples], descriptor)
         ttnn.synchronize_device(device)

@@ -132,8 +132,8 @@ LLVC = {
     "PRENET_GATED": 1,
     "PRENET_COMBINE": 0,
     "PRENET_SKIP": 1,
-    "PRENET_COLUMNS": 1,  # 12 blocks look back 24 samples, a row has 8 of its own
-    "PRENET_BANDS": 1,
+    "PRENET_WIDTH": 2,  # 12 blocks look back 24 samples, a row has 8 of its own
+    "PRENET_QUADS": 2,
     "LAYERS": 8,
     "DECODER_LAYERS": 1,
     "ENC_COLUMNS": 16,
@@ -168,7 +168,7 @@ def test_numbers_by_hand():
     assert n["PAGE"] == 24 + 256 + 8 and n["PRENET_ROWS"] == 4 and n["PRENET_TURNS"] == 1
     assert n["ENC_LAYER_TILES"] == 3 + 1 + 3 + 17 + 3 and n["DEC_LAYER_TILES"] == 111
     assert n["CONSTANT_TILES"] == 11 + 8 * 27 + 17 + 111 + 9 + 1 + 5
-    assert n["EXACT_TILES"] == 5 + 2 * 12
+    assert n["EXACT_TILES"] == 5
     assert n["PAST_TILES"] == 1 and Layout.of(config("llvc", dec_buf_len=17), 1, 1, GRID).numbers["PAST_TILES"] == 2
 
 
@@ -180,39 +180,60 @@ def test_every_number_that_the_kernels_take_is_told(program):
 
 
 @pytest.mark.parametrize(
-    "prenet, contexts, columns, bands, flags",
+    "prenet, contexts, width, flags",
     [
-        (dict(convnet_prenet=False), [], 1, 1, (1, 0, 1)),
-        (dict(kernel_sizes=[5, 9, 3], dilations=[4, 5, 1], combine_residuals="add"), [16, 40, 2], 3, 3, (1, 1, 1)),
-        (dict(kernel_sizes=[34], dilations=[1], use_residual_blocks=False), [33], 2, 2, (0, 0, 1)),
-        (dict(kernel_sizes=[25], dilations=[1], skip_connection="multiply"), [24], 1, 1, (1, 0, 2)),
-        (dict(kernel_sizes=[1, 33], dilations=[7, 1], combine_residuals="multiply"), [0, 32], 2, 2, (1, 2, 1)),
-        (dict(kernel_sizes=[18] * 4, dilations=[1] * 4), [17] * 4, 3, 2, (1, 0, 1)),
-        (dict(kernel_sizes=[18, 18], dilations=[1, 1], skip_connection="none"), [17, 17], 2, 2, (1, 0, 0)),
+        (dict(convnet_prenet=False), [], 1, (1, 0, 1)),
+        (dict(kernel_sizes=[5, 9, 3], dilations=[4, 5, 1], combine_residuals="add"), [16, 40, 2], 5, (1, 1, 1)),
+        (dict(kernel_sizes=[34], dilations=[1], use_residual_blocks=False), [33], 3, (0, 0, 1)),
+        (dict(kernel_sizes=[25], dilations=[1], skip_connection="multiply"), [24], 2, (1, 0, 2)),
+        (dict(kernel_sizes=[1, 33], dilations=[7, 1], combine_residuals="multiply"), [0, 32], 3, (1, 2, 1)),
+        (dict(kernel_sizes=[18, 18], dilations=[1, 1], skip_connection="none"), [17, 17], 3, (1, 0, 0)),
     ],
     ids=str,
 )
-def test_how_far_a_prenet_looks_back(prenet, contexts, columns, bands, flags):
-    """In samples, a block each; a tile holds 32, of which the last row's own are 8."""
+def test_how_far_a_prenet_looks_back(prenet, contexts, width, flags):
+    """In samples, a block each; a piece of a row holds 16, of which the last row's own are 8."""
     c = config(prenet={"out_channels": [1] * len(prenet.get("kernel_sizes", range(12))), **prenet})
     told = Layout.of(c, 1, 1, GRID).numbers
     assert c.convnet_config.contexts == contexts and told["PRENET_BLOCKS"] == len(contexts)
-    assert (told["PRENET_COLUMNS"], told["PRENET_BANDS"]) == (columns, bands)
+    assert (told["PRENET_WIDTH"], told["FIELD"]) == (width, 16 * width - 8)
     assert (told["PRENET_GATED"], told["PRENET_COMBINE"], told["PRENET_SKIP"]) == flags
+
+
+@pytest.mark.parametrize("frames, quads", [(1, 2), (13, 2), (14, 2), (15, 4), (16, 4)])
+def test_rows_of_a_core_by_fours(frames, quads):
+    """Of two frames more than a window has, eight samples a row, on eight cores; a row of llvc is two pieces."""
+    assert Layout.of(config(dec_chunk_size=frames), 1, 1, GRID).numbers["PRENET_QUADS"] == quads
+
+
+@pytest.mark.parametrize(
+    "size, dilation, frames, reason",
+    [
+        (93, 2, 13, None),
+        (186, 1, 13, "a prenet that looks back 185 samples"),
+        (45, 2, 16, None),
+        (90, 1, 16, "a prenet that looks back 89 samples"),
+        (169, 1, 13, "a prenet of so many weights"),
+    ],
+)
+def test_prenets_that_are_not_taken(size, dilation, frames, reason):
+    """Those that look back further than the destination registers hold, or have more weights than a kernel arguments."""
+    c = config(dec_chunk_size=frames, prenet=dict(out_channels=[1], kernel_sizes=[size], dilations=[dilation]))
+    assert wrong_shape(c) == reason
 
 
 @pytest.mark.parametrize(
     "batch_size, own, shared",
     [
-        (1, {"float32": 1 + 2 + 2 + 2 + 1 + 2, "bfloat16": 1 + 2 + 1 + 1 + 1 + 1 + 4}, {"float32": 14, "bfloat16": 46}),
+        (1, {"float32": 1 + 2 + 2 + 1 + 2, "bfloat16": 1 + 2 + 1 + 1 + 1 + 1 + 4}, {"float32": 14, "bfloat16": 46}),
         (
             8,  # a lane of two in a tile
-            {"float32": 1 + 2 + 2 + 2 + 1 + 2, "bfloat16": 1 + 2 + 1 + 1 + 1 + 1 + 4},
+            {"float32": 1 + 2 + 2 + 1 + 2, "bfloat16": 1 + 2 + 1 + 1 + 1 + 1 + 4},
             {"float32": 1 + 2 + 3 + 12, "bfloat16": 1 + 4 + 32 + 1 + 4 + 4},
         ),
         (
             16,  # two such lanes
-            {"float32": 1 + 2 + 3 + 4 + 2 + 4, "bfloat16": 2 + 4 + 2 + 2 + 2 + 2 + 8},
+            {"float32": 1 + 3 + 4 + 2 + 4, "bfloat16": 2 + 4 + 2 + 2 + 2 + 2 + 8},
             {"float32": 1 + 4 + 4 + 20, "bfloat16": 2 + 8 + 64 + 2 + 8 + 8},
         ),
     ],
@@ -225,11 +246,3 @@ def test_tiles_in_a_cores_l1(program, batch_size, own, shared):
     assert program.shared_bytes(layout.numbers) == sum(count * size[dtype] for dtype, count in shared.items())
     # Per stream 1024 bytes of the state's kernel and 256 samples; a counter.
     assert program.scratch_rows(layout) == layout.streams * (1024 + 256 * 4) / 64 + 1
-
-
-def test_a_longer_row_of_the_prenet_takes_more(program):
-    """Three tiles of float32 instead of one in ROWS, six instead of two in WAVE."""
-    prenet = dict(kernel_sizes=[5, 9, 3], dilations=[4, 5, 1], out_channels=[1, 1, 1])
-    short, long = Layout.of(config(), 1, 1, GRID), Layout.of(config(prenet=prenet), 1, 1, GRID)
-    assert program.own_bytes(long.numbers) - program.own_bytes(short.numbers) == (2 + 4) * 4096
-    assert program.shared_bytes(long.numbers) - program.shared_bytes(short.numbers) == 2 * 4096  # in SHUT

@@ -45,7 +45,7 @@ class Group:
     constants: torch.Tensor
     exact: torch.Tensor
     columns: list  # of what is dec_dim wide, core by core
-    biases: list
+    prenet: list  # words of the prenet's blocks
 
     def linear(self, tiles, at):
         """Gathered tiles [32, inputs * 32] through the linear map at constant `at`: [cores, 32, 32]."""
@@ -133,24 +133,27 @@ class Stream:
 def frontend(group, page, stream):
     """Samples of a window -> features [cores, 32, 32] that are relevant in their first FRAMES rows."""
     n = group.n
-    length = n["PRENET_COLUMNS"] * TILE
+    length = n["PRENET_WIDTH"] * FACE
     rows = page[: n["FIELD"] + n["SAMPLES"]].unfold(0, length, n["NEW"])  # those of all cores, one below the other
     shut = torch.zeros_like(rows)
     if stream.starts:
         position = torch.arange(len(rows))[:, None] * n["NEW"] + torch.arange(length)
         shut[position < n["FIELD"]] = -1e4
-    x = rows
-    for block in range(n["PRENET_BLOCKS"]):
-        at = n["PRENET"] + 2 * n["PRENET_BANDS"] * block
-        filtered, gate = (
-            _filter(x, group.exact[0, at + i : at + 2 * n["PRENET_BANDS"] : 2]) + group.biases[2 * block + i]
-            for i in range(2)
-        )
+    x, words = rows, iter(group.prenet)
+    for _ in range(n["PRENET_BLOCKS"]):
+        taps, dilation = next(words), next(words)
+        sums = torch.stack([torch.full_like(x, _float(next(words))) for _ in range(2)])  # of filter and gate
+        for delay in range(0, taps * dilation, dilation):
+            delayed = F.pad(x, (delay, 0))[:, :length]
+            sums += torch.stack([delayed * _float(next(words)) for _ in range(2)])
+        filtered, gate = sums
         if n["PRENET_GATED"]:
             y = torch.tanh(filtered) * (torch.tanh(gate + shut) + 1) / 2 + x
         else:
             y = F.leaky_relu(filtered).where(shut == 0, 0)
         x = _combined(n, n["PRENET_COMBINE"], y, x)
+    if next(words, None) is not None:
+        raise ValueError("the prenet has more words than its blocks take")
     if n["PRENET_BLOCKS"]:
         x = _combined(n, n["PRENET_SKIP"], x, rows)
     samples = x[:, -n["NEW"] :].flatten()
@@ -159,13 +162,9 @@ def frontend(group, page, stream):
     return F.relu(framed @ group.exact[:, n["IN_CONV"] : n["IN_CONV"] + 2].flatten(1, 2))
 
 
-def _filter(x, bands):
-    """Rows [R, columns * 32] through a convolution, by how their tiles [bands, 32, 32] depend on those before."""
-    y = torch.zeros_like(x)
-    for band, matrix in enumerate(bands):
-        until = x.shape[1] - band * TILE
-        y[:, band * TILE :] += (x[:, :until].unflatten(1, (-1, TILE)) @ matrix).flatten(1)
-    return y
+def _float(bits):
+    """The float32 of these bits."""
+    return struct.unpack("<f", struct.pack("<I", bits))[0]
 
 
 def _combined(n, how, y, x):
@@ -259,7 +258,7 @@ def fused_program(tensors, program):
     width = samples.shape[-1]
     pages, out = pages.reshape(-1, n["PAGE"]), samples.view(-1, width)
     for index in range(len(pages) // (per_group * n["WINDOWS"])):
-        decoder_columns, *biases = zip(*_arguments(compute, index, cores), strict=True)
+        decoder_columns, *prenet = zip(*_arguments(compute, index, cores), strict=True)
         exchange_cores, *_, exchange_stream = zip(*_arguments(exchange, index, cores), strict=True)
         state_cores, _, state_stream, _, state_page, _ = zip(*_arguments(state_kernel, index, cores), strict=True)
         if exchange_cores != state_cores or state_cores != tuple(range(cores)):
@@ -271,7 +270,7 @@ def fused_program(tensors, program):
             _tiles_of(constants, columns, cores),
             _tiles_of(exact, columns, cores),
             list(decoder_columns),
-            [struct.unpack("<f", struct.pack("<I", _same(words)))[0] for words in biases],
+            [_same(words) for words in prenet],
         )
         for place in range(per_group):
             values = _state_of(n, state, columns, state_page, place)

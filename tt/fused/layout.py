@@ -9,7 +9,7 @@ from functools import cached_property
 
 from reference.config import NUM_HEADS, LLVCConfig
 
-from .numbers import FACE, HOP, PARTS, TILE, numbers
+from .numbers import FACE, HOP, PARTS, TILE, numbers, prenet_rows
 
 GRID_WIDTH = 8  # of a group of cores
 MOST_CORES = 16  # of a group: each has a flag on every other one, and a core has sixteen
@@ -17,12 +17,16 @@ MOST_SHARING = 2  # streams in a tile: a window has up to FACE frames
 MOST_LANES = 2  # tiles of streams that a group works on side by side
 NETWORK = tuple(PARTS)
 MOST_OVERLAP = 8  # frames
+MOST_QUADS = 12  # of the prenet's rows in the destination registers
+MOST_ARGUMENTS = 341  # of a kernel
 
 
 def wrong_shape(config):
     """Why the kernels do not take the sizes of an LLVCConfig, in a few words; None if they do."""
     c = config
     window = c.dec_buf_len + c.dec_chunk_size
+    prenet = c.convnet_config
+    weights = sum(4 + 2 * size for size in prenet.kernel_sizes)  # and other words of the prenet's blocks
     reasons = {
         f"L {c.L} (not {HOP})": c.L != HOP,
         f"dec_chunk_size {c.dec_chunk_size} (more than {FACE})": c.dec_chunk_size > FACE,
@@ -33,7 +37,9 @@ def wrong_shape(config):
         f"dec_dim {c.dec_dim} (no multiple of {TILE} up to {NUM_HEADS * TILE})": c.dec_dim % TILE
         or c.dec_dim > NUM_HEADS * TILE,
         "proj: false": not c.proj,
-        "a prenet of several channels": c.convnet_config.convnet_prenet and set(c.convnet_config.out_channels) != {1},
+        "a prenet of several channels": prenet.convnet_prenet and set(prenet.out_channels) != {1},
+        f"a prenet that looks back {sum(prenet.contexts)} samples": prenet_rows(c)["PRENET_QUADS"] > MOST_QUADS,
+        "a prenet of so many weights": prenet.convnet_prenet and weights >= MOST_ARGUMENTS,
     }
     return next((reason for reason, applies in reasons.items() if applies), None)
 

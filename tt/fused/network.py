@@ -62,7 +62,7 @@ class FusedNetwork:
         full = Layout.full(model.config, self._grid)
         self.constants = upload_constants(device, weights.constants(model, full), full)
         self.exact = upload_constants(device, weights.exact_constants(model, full), full, ttnn.float32)
-        self.prenet_biases = weights.prenet_biases(model)
+        self.prenet_blocks = weights.prenet_blocks(model)
         # By lanes and sharing; programs follow one another, so all streams can use the same.
         self._shared = WeakValueDictionary()
 
@@ -124,7 +124,7 @@ class FusedStreams:
             for _ in range(pairs)
         ]
         self._programs = {
-            id(pair): make_program(layout, self._tensors, pair.rows, pair.samples, network.prenet_biases)
+            id(pair): make_program(layout, self._tensors, pair.rows, pair.samples, network.prenet_blocks)
             for pair in self.buffers
         }
         # A window begins `lookahead` samples before its own first one, and the prenet's field before that.

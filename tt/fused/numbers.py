@@ -18,6 +18,7 @@ HOP = FACE  # samples of a frame: a row of a face
 FRAME_BYTES = 2 * TILE  # of the channels of a frame that a core has, in bfloat16: a row of a row-major tensor
 NEW = 8  # samples that a row of the prenet has of its own
 PRENET_CORES = 8  # that share a stream's samples
+QUAD = 4  # rows of a vector of the vector unit
 WORDS = 8  # behind a window's samples
 TAPS = ENCODER_KERNEL_SIZE - 1  # of a depthwise convolution, besides the frame itself
 NORM = 3  # tiles of a norm
@@ -26,7 +27,7 @@ ATTENTIONS = 2  # of a decoder layer: to target and memory
 PARTS = {"frontend": 1, "encoder": 2, "decoder": 4, "synthesis": 8}
 
 BUFFERS = (
-    *("CONSTANTS", "EXACT", "ROWS", "ROWS_EXACT", "SHUT", "WAVE", "WAVE_EXACT", "FRAMED", "FEATURES", "X", "X_NEW"),
+    *("CONSTANTS", "EXACT", "ROWS", "SHUT", "FRAMED", "FEATURES", "X", "X_NEW"),
     *("RESIDUAL", "TAP", "VALUES", "SCALED", "STATS", "SCALES", "PART", "PART_EXACT", "GATHERED", "E", "PROJECTED"),
     *("PRESENT", "PAST_KEYS", "QUERY", "KEYS", "KEYS_NEW", "WEIGHTS", "SHIFTED", "SUMMANDS"),
 )
@@ -58,22 +59,26 @@ def numbers(layout):
         **_state(network),
         **{name: number for number, name in enumerate(BUFFERS)},
         **{name: BUFFERS.index(other) for name, other in SAME_BUFFER.items()},
-        **_exact_tiles(network),
+        **_exact_tiles(),
         **_tiles(network),
     }
 
 
+def prenet_rows(config):
+    """The rows of samples that a core works on: how many, how long, and how many quads they are."""
+    rows = -(-(config.dec_chunk_size + 2) * HOP // (PRENET_CORES * NEW))
+    width = -(-(sum(config.convnet_config.contexts) + NEW) // FACE)
+    return {"PRENET_ROWS": rows, "PRENET_WIDTH": width, "PRENET_QUADS": -(-rows // QUAD) * width}
+
+
 def _network(config):
     prenet = config.convnet_config
-    contexts = prenet.contexts
-    row_columns = -(-(sum(contexts) + NEW) // TILE)
     return {
-        "PRENET_BLOCKS": len(contexts),
+        "PRENET_BLOCKS": len(prenet.contexts),
         "PRENET_GATED": int(prenet.use_residual_blocks),
         "PRENET_COMBINE": CONNECTIONS.index(prenet.combine_residuals),
         "PRENET_SKIP": CONNECTIONS.index(prenet.skip_connection),
-        "PRENET_COLUMNS": row_columns,
-        "PRENET_BANDS": min(row_columns, 1 + -(-max(contexts, default=0) // TILE)),
+        **prenet_rows(config),
         "LAYERS": config.num_enc_layers,
         "DECODER_LAYERS": config.num_dec_layers,
         "ENC_COLUMNS": config.enc_dim // TILE,
@@ -88,14 +93,12 @@ def _network(config):
 
 def _page(n, layout):
     """What comes from the host for a window, in words of 4 bytes, and how cores share it."""
-    field = n["PRENET_COLUMNS"] * TILE - NEW
-    rows = -(-(n["FRAMES"] + 2) * HOP // (PRENET_CORES * NEW))
-    samples = PRENET_CORES * rows * NEW
+    field = n["PRENET_WIDTH"] * FACE - NEW
+    samples = PRENET_CORES * n["PRENET_ROWS"] * NEW
     return {
         "NEW": NEW,
         "FIELD": field,
         "PRENET_CORES": PRENET_CORES,
-        "PRENET_ROWS": rows,
         "PRENET_TURNS": max(1, layout.streams * PRENET_CORES // layout.cores),
         "SAMPLES": samples,
         "WORDS": WORDS,
@@ -123,14 +126,13 @@ def _state(n):
     )
 
 
-def _exact_tiles(n):
+def _exact_tiles():
     return _in_a_row(
         "EXACT_TILES",
         EXACT_IDENTITY=1,
         EXACT_ONES_COLUMN=1,
         EXACT_UPPER=1,
         IN_CONV=2,
-        PRENET=2 * n["PRENET_BANDS"] * n["PRENET_BLOCKS"],
     )
 
 

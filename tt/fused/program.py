@@ -4,7 +4,6 @@
 
 """The program that converts a window of every stream: its kernels, buffers and what lies in L1 for them."""
 
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ KERNELS = Path(__file__).resolve().parent / "kernels"
 
 # Buffers in tensors of their own, all zero at first (kernels/numbers.h says why): their tiles.
 SHARED = {
-    "SHUT": (ttnn.float32, lambda n: n["PRENET_COLUMNS"]),
+    "SHUT": (ttnn.float32, lambda n: 1),
     "FRAMED": (ttnn.float32, lambda n: 2 * n["LANES"]),
     "FEATURES": (ttnn.bfloat16, lambda n: n["LANES"]),
     "TAP": (ttnn.bfloat16, lambda n: 2 * n["TAPS"] * n["LANES"]),
@@ -32,8 +31,7 @@ SHARED = {
 
 # Buffers of the program itself; several names: the same memory.
 OWN = {
-    ("ROWS", "ROWS_EXACT"): (ttnn.float32, lambda n: n["PRENET_COLUMNS"]),
-    ("WAVE", "WAVE_EXACT"): (ttnn.float32, lambda n: 2 * n["PRENET_COLUMNS"]),
+    ("ROWS",): (ttnn.float32, lambda n: 1),
     ("X", "X_NEW"): (ttnn.bfloat16, lambda n: n["LANES"]),
     ("RESIDUAL",): (ttnn.float32, lambda n: n["LANES"] + 1),
     ("VALUES",): (ttnn.bfloat16, lambda n: 2 * n["LANES"]),
@@ -47,7 +45,7 @@ OWN = {
     ("WEIGHTS",): (ttnn.float32, lambda n: n["LANES"] * (1 + n["PAST_TILES"])),
 }
 
-NOT_ROUNDED = ("ROWS_EXACT", "WAVE_EXACT", "RESIDUAL")  # loaded into dst as float32
+NOT_ROUNDED = ("ROWS", "SHUT", "RESIDUAL")  # loaded into dst as float32
 
 # HiFi4 takes longer and is no more accurate for bfloat16 operands; with float32 accumulation ttnn advises against it.
 FIDELITY = ttnn.MathFidelity.HiFi3
@@ -103,7 +101,7 @@ class Tensors:
         return [self.constants, self.exact, *self.shared.by_name.values(), self.scratch, self.state]
 
 
-def make_program(layout, tensors, rows, samples, prenet_biases, clock_log=None):
+def make_program(layout, tensors, rows, samples, prenet_blocks, clock_log=None):
     """The ProgramDescriptor from `rows` [streams, 1, windows, PAGE] to `samples` [streams, 1, windows, FRAMES * HOP].
 
     `clock_log`: an L1 address for time stamps, see kernels/clock.h.
@@ -131,7 +129,6 @@ def make_program(layout, tensors, rows, samples, prenet_biases, clock_log=None):
     wave = scratch + layout.streams * n["SCRATCH_BYTES"]
     counter = wave + layout.streams * n["SAMPLES"] * 4
     device = tensors.constants.device()
-    biases = [struct.unpack("<I", struct.pack("<f", bias))[0] for bias in prenet_biases]
     compute_args, exchange_args, state_args = [], [], []
     rows_of_cores = layout.cores // GRID_WIDTH
     for group in range(layout.groups):
@@ -141,7 +138,7 @@ def make_program(layout, tensors, rows, samples, prenet_biases, clock_log=None):
         corners = [first.x, first.y, last.x, last.y]
         for i in range(layout.cores):
             core = ttnn.CoreCoord(i % GRID_WIDTH, group * rows_of_cores + i // GRID_WIDTH)
-            compute_args.append((core, [layout.decoder_column(i), *biases]))
+            compute_args.append((core, [layout.decoder_column(i), *prenet_blocks]))
             exchange_args.append((core, [i, *corners, counter, wave, samples.buffer_address(), first_stream]))
             page = first_stream * layout.cores
             state = tensors.state.buffer_address()

@@ -7,11 +7,13 @@
 Their numbers are those of numbers.py. A bias, and whatever else is a vector, stands in row 0 of a tile.
 """
 
+import struct
+
 import torch
 import torch.nn.functional as F
 
 from reference.config import NUM_HEADS
-from reference.fold import banded_convolution, dense_projection, fold_prenet
+from reference.fold import dense_projection, fold_prenet
 
 from .numbers import FACE, TILE
 
@@ -73,10 +75,27 @@ def exact_constants(model, layout):
 
 
 @torch.no_grad()
-def prenet_biases(model):
-    """The biases of the prenet's blocks, filter and half the gate by turns; zero for a gate that is not there."""
-    blocks = fold_prenet(model)
-    return [bias for block in blocks for bias in _filter_and_half_gate([b.item() for b in block.biases], 0.0)]
+def prenet_blocks(model):
+    """The prenet as the kernels' runtime arguments, 32-bit words; block by block, as kernels/frontend.h reads them.
+
+    Of a gate there is half; of one that is not there, zeros.
+    """
+    words = []
+    for block in fold_prenet(model):
+        taps = zip(*(weight[0, 0, ::-1] for weight in block.weights), strict=True)  # that of the sample itself first
+        biases = [bias[0] for bias in block.biases]
+        pairs = [_filter_and_half_gate(*pair) for pair in (biases, *taps)]
+        words += [len(pairs) - 1, block.dilation, *(_bits(value) for pair in pairs for value in pair)]
+    return words
+
+
+def _filter_and_half_gate(filter_, gate=0.0):
+    return float(filter_), float(gate) / 2
+
+
+def _bits(value):
+    """Those of a float32, as an integer."""
+    return struct.unpack("<I", struct.pack("<f", value))[0]
 
 
 def _core_constants(model, layout, core):
@@ -183,17 +202,4 @@ def _core_exact_constants(model, layout, core):
     weight = _part(model.in_conv[0].weight[:, 0], core % n["ENC_COLUMNS"]).T  # [kernel, 32]
     weight = F.pad(weight, (0, 0, 0, 2 * TILE - len(weight)))
     core_tiles.put(n["IN_CONV"], *weight.split(TILE))
-    for i, block in enumerate(fold_prenet(model)):
-        length = n["PRENET_BANDS"] * TILE
-        whole = [banded_convolution(weight, block.dilation, length)[0, :, 0] for weight in block.weights]
-        for band in range(n["PRENET_BANDS"]):  # by which 32 samples depend on those `band` tiles before them
-            matrices = [matrix[:TILE, band * TILE : (band + 1) * TILE] for matrix in whole]
-            at = n["PRENET"] + 2 * (i * n["PRENET_BANDS"] + band)
-            core_tiles.put(at, *_filter_and_half_gate(matrices, _zeros()))
     return core_tiles.column()
-
-
-def _filter_and_half_gate(values, no_gate):
-    """A prenet block's weights or biases as the kernels take them."""
-    filter_, *gate = values
-    return filter_, gate[0] / 2 if gate else no_gate

@@ -2,7 +2,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// The arithmetic of a core. Runtime arguments: this core's column in what is dec_dim wide, the prenet's biases.
+// The arithmetic of a core. Runtime arguments: this core's column in what is dec_dim wide, the prenet's blocks (frontend.h).
 
 #include "clock.h"
 #include "numbers.h"

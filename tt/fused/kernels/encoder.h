@@ -36,17 +36,23 @@ inline void begin_encoder() {
     }
 }
 
-inline void depthwise(uint32_t layer) {
+// Where no tap needs this window's own frames, they are there before the layer's input is.
+inline void depthwise(uint32_t layer, bool all_past) {
     set_operands(X, CONSTANTS);
     pack_reconfig_data_format(VALUES);
     for (uint32_t lane = 0; lane < LANES; lane++) {
         tile_regs_acquire();
         matmul_tiles(CONSTANTS, CONSTANTS, ONES_COLUMN, layer + TAP_BIAS, 0);
-        cb_wait_front(X, 1);
-        matmul_tiles(X, CONSTANTS, 0, layer + TAP_WEIGHTS + TAPS, 0);
-        cb_wait_front(TAP, TAPS);
-        for (uint32_t tap = 0; tap < TAPS; tap++) {
-            matmul_tiles(TAP, CONSTANTS, tap, layer + TAP_WEIGHTS + tap, 0);
+        for (uint32_t i = 0; i < 2; i++) {
+            if (all_past == (i == 0)) {
+                cb_wait_front(TAP, TAPS);
+                for (uint32_t tap = 0; tap < TAPS; tap++) {
+                    matmul_tiles(TAP, CONSTANTS, tap, layer + TAP_WEIGHTS + tap, 0);
+                }
+            } else {
+                cb_wait_front(X, 1);
+                matmul_tiles(X, CONSTANTS, 0, layer + TAP_WEIGHTS + TAPS, 0);
+            }
         }
         PACK_VALUES(ON_FRAMES, square_face);
         cb_pop_front(TAP, TAPS);
@@ -68,7 +74,7 @@ inline void encode() {
     init_norm();
     for (uint32_t i = 0; i < LAYERS; i++) {
         const uint32_t layer = ENC_LAYER + i * ENC_LAYER_TILES;
-        depthwise(layer);
+        depthwise(layer, all_past(i));
         norm_sums(layer + NORM1, LANES);
         norm_scales<SHARING>(ENC_MEAN, LANES);
         set_operands(SCALES, CONSTANTS);

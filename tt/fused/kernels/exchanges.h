@@ -23,7 +23,7 @@ class Exchange {
 public:
     // `counter`: a word in L1 that the flags' number is sent from
     Exchange(uint32_t core, uint64_t everyone, uint32_t counter) : core(core), everyone(everyone), counter(counter) {
-        *words_at(counter) = 0;
+        *words_at(counter) = number;
     }
 
     // `bytes` at `source` to the same address `target` on all cores; source and target are equal modulo 16.
@@ -31,13 +31,27 @@ public:
         noc_async_write_multicast_loopback_src(source, everyone | target, bytes, CORES);
     }
 
-    // What all cores sent before this is there behind it.
+    // What all cores sent before this is there behind it. All flags are looked at together: one after the other, a load's
+    // latency each, they would take half of an exchange.
     void meet() {
-        const uint32_t number = ++*words_at(counter);
         noc_semaphore_set_multicast_loopback_src(counter, everyone | flag(core), CORES);
-        for (uint32_t other = 0; other < CORES; other++) {
-            noc_semaphore_wait_min(words_at(flag(other)), number);
-        }
+        const Words flags = words_at(flag(0));
+        constexpr uint32_t APART = L1_ALIGNMENT / sizeof(uint32_t);
+        int32_t behind;  // negative if any flag is
+        do {
+            invalidate_l1_cache();
+            uint32_t ahead[CORES];
+#pragma GCC unroll 16
+            for (uint32_t other = 0; other < CORES; other++) {
+                ahead[other] = flags[other * APART];
+            }
+            behind = 0;
+#pragma GCC unroll 16
+            for (uint32_t other = 0; other < CORES; other++) {
+                behind |= ahead[other] - number;
+            }
+        } while (behind < 0);
+        *words_at(counter) = ++number;  // of the next exchange: this one's has been sent, it is back
         mark();
     }
 
@@ -61,8 +75,8 @@ public:
                 send(source + piece * distance, get_write_ptr(whole) + offset + piece * distance, bytes);
             }
             meet();
-            cb_pop_front(part, 1);
             cb_push_back(whole, tiles);
+            cb_pop_front(part, 1);
         }
     }
 
@@ -73,6 +87,7 @@ private:
 
     const uint64_t everyone;
     const uint32_t counter;
+    uint32_t number = 1;  // of the next exchange
 };
 
 // A stream's sums are in the left faces, those of a second one in its tile right.
@@ -92,12 +107,12 @@ inline void share_tiles(Exchange& exchange, uint32_t part = PART, uint32_t inste
 inline void exchange_frontend(Exchange& exchange, uint32_t samples) {
     const uint32_t segment = exchange.core % PRENET_CORES;
     for (uint32_t turn = 0; turn < PRENET_TURNS; turn++) {
-        const uint32_t stream = (exchange.core + turn * CORES) / PRENET_CORES % STREAMS;
+        const uint32_t stream = prenet_stream(exchange.core, turn);
         cb_wait_front(PART_EXACT, 1);
         const uint32_t target = samples + stream * SAMPLES_BYTES + segment * SEGMENT_BYTES;
         for (uint32_t row = 0; row < PRENET_ROWS; row++) {
-            const uint32_t right_face_row = get_read_ptr(PART_EXACT) + EXACT_FACE_BYTES + row * EXACT_ROW_BYTES;
-            exchange.send(right_face_row + EXACT_ROW_BYTES - NEW * 4, target + row * NEW * 4, NEW * 4);
+            const uint32_t behind_row = get_read_ptr(PART_EXACT) + (face_row(row, PRENET_WIDTH - 1) + 1) * EXACT_ROW_BYTES;
+            exchange.send(behind_row - NEW * 4, target + row * NEW * 4, NEW * 4);
         }
         noc_async_writes_flushed();
         cb_pop_front(PART_EXACT, 1);

@@ -29,6 +29,20 @@ constexpr uint32_t exact_rows_of(uint32_t stream) { return stream % SHARING * 2 
 constexpr bool is_first(uint32_t stream) { return stream % SHARING == 0; }  // of those in a tile
 constexpr bool is_last(uint32_t stream) { return stream % SHARING + 1 == SHARING; }
 
+// In what the prenet works on, 16 samples are a row of a face; those of four rows are a quad, two vectors of the vector
+// unit. Row by row of a core's part, `piece` by piece of a row:
+//
+//     quad 0: samples 0 to 15 of rows 0 to 3      quad 1: samples 16 to 31 of rows 0 to 3      ...
+//
+// and where there are more than four rows, of the next four after each.
+constexpr uint32_t face_row(uint32_t row, uint32_t piece) {
+    constexpr uint32_t QUAD = 4;
+    return (piece * (PRENET_QUADS / PRENET_WIDTH) + row / QUAD) * QUAD + row % QUAD;
+}
+
+// Whose samples a core works on in a turn.
+inline uint32_t prenet_stream(uint32_t core, uint32_t turn) { return (core + turn * CORES) / PRENET_CORES % STREAMS; }
+
 using Words = volatile tt_l1_ptr uint32_t*;
 inline Words words_at(uint32_t address) { return reinterpret_cast<Words>(address); }
 

@@ -21,8 +21,6 @@ NUMBER(PRENET_BLOCKS);
 NUMBER(PRENET_GATED);    // residual blocks
 NUMBER(PRENET_COMBINE);  // around each: one of SKIP_...
 NUMBER(PRENET_SKIP);     // around all: one of SKIP_...
-NUMBER(PRENET_COLUMNS);  // tiles that a row takes
-NUMBER(PRENET_BANDS);    // tiles that a block looks at
 NUMBER(LAYERS);          // of the encoder
 NUMBER(DECODER_LAYERS);
 NUMBER(ENC_COLUMNS);     // enc_dim in tiles
@@ -78,6 +76,8 @@ NUMBER(NEW);           // samples that a row of the prenet has of its own ...
 NUMBER(FIELD);         // ... besides those that the prenet looks back
 NUMBER(PRENET_CORES);  // that share a stream's samples
 NUMBER(PRENET_ROWS);   // of each of them: (FRAMES + 2) * HOP samples in all, rounded up
+NUMBER(PRENET_WIDTH);  // of a row, in pieces of 16 samples
+NUMBER(PRENET_QUADS);  // of four rows and 16 samples each
 NUMBER(PRENET_TURNS);  // streams of a core
 NUMBER(SAMPLES);
 NUMBER(WORDS);
@@ -90,6 +90,7 @@ static_assert(SAMPLES >= (FRAMES + 2) * HOP && PAGE == FIELD + SAMPLES + WORDS);
 // values, out_conv's past frames. A frame is 32 channels in bfloat16.
 NUMBER(FRAME_BYTES);
 constexpr uint32_t past(uint32_t layer) { return TAPS << layer; }  // frames that an encoder layer looks back
+constexpr bool all_past(uint32_t layer) { return (1u << layer) >= FRAMES; }  // no tap needs a window's own frames
 constexpr uint32_t slots(uint32_t layer) { return (past(layer) + FRAMES - 1) / FRAMES + 1; }  // windows in its ring
 constexpr uint32_t slots_before(uint32_t layer) { return layer ? slots_before(layer - 1) + slots(layer - 1) : 0; }
 NUMBER(STATE_RINGS);
@@ -112,11 +113,8 @@ constexpr uint32_t KEY_TILES = 1 + PAST_TILES;
 //                                             tiles            holds
 NUMBER(CONSTANTS);         // [host -> C]                       weights and the like in bfloat16, see below
 NUMBER(EXACT);             // [host -> C]                       the same in float32
-NUMBER(ROWS);              // [S -> C]         PRENET_COLUMNS   samples: row r of a core's part is from 8r on
-NUMBER(ROWS_EXACT);        // [S -> C]         the same memory, not rounded on its way to dst
-NUMBER(SHUT);              // [S -> C]         PRENET_COLUMNS   far below zero where the gate must stay shut
-NUMBER(WAVE);              // [C -> C]         2 PRENET_COLUMNS what a prenet block makes of ROWS
-NUMBER(WAVE_EXACT);        // [C -> C]         the same memory, not rounded on its way to dst
+NUMBER(ROWS);              // [S -> C]         1                samples: row r of a core's part is from 8r on, in quads
+NUMBER(SHUT);              // [S -> C]         1                far below zero where the gate must stay shut
 NUMBER(FRAMED);            // [X -> C]         2 LANES          the 48 samples of every frame
 NUMBER(FEATURES);          // [C -> C]         LANES            output of in_conv
 NUMBER(X);                 // [C -> C]         LANES            input of an encoder layer
@@ -151,7 +149,6 @@ NUMBER(EXACT_IDENTITY);
 NUMBER(EXACT_ONES_COLUMN);
 NUMBER(EXACT_UPPER);        // identity in both upper and left lower face: adds the lower faces to the upper
 NUMBER(IN_CONV);            // two tiles
-NUMBER(PRENET);             // per block and band a matrix for the filter and one for half the gate
 
 // Tiles of CONSTANTS
 NUMBER(ONES_COLUMN);  // ones in column 0: times a tile with a vector in row 0, that vector in all rows

@@ -31,6 +31,9 @@ void kernel_main() {
             auto page = [&](uint32_t i) {
                 return input.get_noc_addr((first_stream + first + i) * WINDOWS + window);
             };
+            if constexpr (has(FRONTEND)) {
+                ask_for_rows(core, 0, page);  // under way while the words are
+            }
             Stream streams[STREAMS];
             for (uint32_t i = 0; i < STREAMS; i++) {
                 streams[i] = read_stream(state_of(first + i), page(i), scratch + i * SCRATCH_BYTES);

@@ -56,46 +56,46 @@ inline void write_stream(const Stream& stream) {
 
 constexpr uint32_t FAR_BELOW_ZERO = 0xC61C4000;  // -1e4 in float32
 
-// The number, among the faces of tiles side by side, of the i-th upper one.
-constexpr uint32_t upper_face(uint32_t i) { return i / 2 * 4 + i % 2; }
-
 // Keeps the prenet's gates shut where the rows of a stream's start hold samples before it: they stay zero in every
 // block, as the zero contexts of the published network do. `first_row`: that of this core, among the rows of all
-inline void shut_gates(uint32_t tiles, uint32_t first_row, bool shut) {
-    const Words gates = words_at(tiles);
+inline void shut_gates(uint32_t tile, uint32_t first_row, bool shut) {
+    const Words gates = words_at(tile);
     const uint32_t value = shut ? FAR_BELOW_ZERO : 0;
     if (first_row >= FIELD / NEW || gates[0] == value) {
         return;
     }
-    constexpr uint32_t FACE_WORDS = FACE * FACE;
     for (uint32_t row = 0; row < PRENET_ROWS && first_row + row < FIELD / NEW; row++) {
         for (uint32_t sample = 0; sample < FIELD - NEW * (first_row + row); sample++) {
-            gates[upper_face(sample / FACE) * FACE_WORDS + row * FACE + sample % FACE] = value;
+            gates[face_row(row, sample / FACE) * FACE + sample % FACE] = value;
         }
     }
 }
 
-// This core's rows of samples, of each stream that it has a part of. `page(stream)`: what came for its window
+// Asks for this core's rows of samples of a turn. `page(stream)`: what came for its window
+template <class Page>
+inline void ask_for_rows(uint32_t core, uint32_t turn, Page page) {
+    cb_reserve_back(ROWS, 1);
+    const uint64_t samples = page(prenet_stream(core, turn)) + core % PRENET_CORES * PRENET_ROWS * NEW * 4;
+    for (uint32_t row = 0; row < PRENET_ROWS; row++) {
+        for (uint32_t piece = 0; piece < PRENET_WIDTH; piece++) {
+            const uint32_t target = get_write_ptr(ROWS) + face_row(row, piece) * EXACT_ROW_BYTES;
+            noc_async_read(samples + row * NEW * 4 + piece * EXACT_ROW_BYTES, target, EXACT_ROW_BYTES);
+        }
+    }
+}
+
+// Hands them out turn by turn; those of the first one are asked for.
 template <class Page>
 inline void push_rows(uint32_t core, const Stream* streams, Page page) {
-    const uint32_t first_row = core % PRENET_CORES * PRENET_ROWS;
     for (uint32_t turn = 0; turn < PRENET_TURNS; turn++) {
-        const uint32_t stream = (core + turn * CORES) / PRENET_CORES % STREAMS;
-        cb_reserve_back(ROWS, PRENET_COLUMNS);
-        cb_reserve_back(ROWS_EXACT, PRENET_COLUMNS);
-        cb_reserve_back(SHUT, PRENET_COLUMNS);
-        for (uint32_t row = 0; row < PRENET_ROWS; row++) {
-            const uint64_t samples = page(stream) + (first_row + row) * NEW * 4;
-            const uint32_t target = get_write_ptr(ROWS) + row * EXACT_ROW_BYTES;
-            for (uint32_t face = 0; face < 2 * PRENET_COLUMNS; face++) {
-                noc_async_read(samples + face * EXACT_ROW_BYTES, target + upper_face(face) * EXACT_FACE_BYTES, EXACT_ROW_BYTES);
-            }
+        if (turn > 0) {
+            ask_for_rows(core, turn, page);
         }
-        shut_gates(get_write_ptr(SHUT), first_row, streams[stream].starts);
+        cb_reserve_back(SHUT, 1);
+        shut_gates(get_write_ptr(SHUT), core % PRENET_CORES * PRENET_ROWS, streams[prenet_stream(core, turn)].starts);
         noc_async_read_barrier();
-        cb_push_back(ROWS, PRENET_COLUMNS);
-        cb_push_back(ROWS_EXACT, PRENET_COLUMNS);
-        cb_push_back(SHUT, PRENET_COLUMNS);
+        cb_push_back(ROWS, 1);
+        cb_push_back(SHUT, 1);
     }
 }
 
@@ -143,7 +143,6 @@ struct Ring {
 // Hands out the delayed taps of every layer and keeps its input.
 inline void keep_encoder_past(const Stream* streams) {
     for (uint32_t layer = 0; layer < LAYERS; layer++) {
-        const bool all_past = (1u << layer) >= FRAMES;  // no tap needs this window's own frames
         auto delay = [&](uint32_t tap) { return (TAPS - tap) << layer; };
 
         // What lies before this window, while the layer before is still at work.
@@ -159,7 +158,7 @@ inline void keep_encoder_past(const Stream* streams) {
                 }
             }
         }
-        if (all_past) {
+        if (all_past(layer)) {
             noc_async_read_barrier();
             cb_push_back(TAP, TAPS * LANES);
         }
@@ -167,7 +166,7 @@ inline void keep_encoder_past(const Stream* streams) {
         for (uint32_t lane = 0; lane < LANES; lane++) {
             cb_wait_front(X_NEW, lane + 1);
             const uint32_t x = get_read_ptr(X_NEW) + lane * TILE_BYTES;
-            if (!all_past) {
+            if (!all_past(layer)) {
                 for (uint32_t tap = 0; tap < TAPS; tap++) {
                     const uint32_t target = taps + (lane * TAPS + tap) * TILE_BYTES + delay(tap) * ROW_BYTES;
                     for (uint32_t face = 0; face < 2 * SHARING && delay(tap) < FRAMES; face++) {

@@ -25,8 +25,8 @@ constexpr int FACE_VECTORS = 8;
 constexpr uint32_t TILE_VECTORS = 32;
 
 inline sfpi::vFloat positive_part(sfpi::vFloat x) {
-    v_if(x < 0.0f) { x = 0.0f; }
-    v_endif;
+    sfpi::vFloat zero = 0.0f;
+    sfpi::vec_min_max(zero, x);  // a swap, less than a condition
     return x;
 }
 
@@ -56,7 +56,8 @@ inline void relu_add_face(uint32_t, uint32_t, uint32_t) {
         function, 0, 1, 0, SHARING > 1 ? VectorMode::RC : VectorMode::R, ##__VA_ARGS__)))
 #define ON_UPPER(function, ...) \
     MATH((_llk_math_eltwise_binary_sfpu_params_(function, 0, 1, 0, VectorMode::R, ##__VA_ARGS__)))
-#define ON_FIRST_FACE(function) MATH((_llk_math_eltwise_binary_sfpu_params_(function, 0, 1, 0, VectorMode::None)))
+#define ON_FIRST_FACE(function, ...) \
+    MATH((_llk_math_eltwise_binary_sfpu_params_(function, 0, 1, 0, VectorMode::None, ##__VA_ARGS__)))
 
 // Before products of tiles of in0 and in1, or of other buffers of the same formats: matmul_tiles adds them to dst.
 inline void set_operands(uint32_t in0, uint32_t in1, bool transpose = false) {
