@@ -37,6 +37,14 @@ inline void add_square_face(uint32_t, uint32_t, uint32_t) {
     }
 }
 
+// 1 / sqrt(x), x positive, to 2e-5, where scales are rounded to 5e-4: the first step of sfpu::_calculate_sqrt_body_.
+sfpi_inline sfpi::vFloat reciprocal_root(sfpi::vFloat x) {
+    const sfpi::vInt half = sfpi::as<sfpi::vInt>(sfpi::as<sfpi::vUInt>(x) >> 1);
+    sfpi::vFloat y = sfpi::as<sfpi::vFloat>(sfpi::vConstIntPrgm0 - half);
+    const sfpi::vFloat c = -y * (x * y);
+    return y * (sfpi::vConstFloatPrgm1 + c * (sfpi::vConstFloatPrgm2 + c));
+}
+
 // Tile 0 = -mean, tile 1 = mean of squares in the face that begins at vector FROM, the same in every row; tile 2 = the
 // identity -> in the face that begins at TO, tile 0 = diag(-mean / deviation), tile 1 = diag(1 / deviation).
 template <int FROM, int TO>
@@ -44,7 +52,7 @@ sfpi_inline void deviation_to() {
     sfpi::vFloat mean = sfpi::dst_reg[FROM];
     sfpi::vFloat variance = positive_part(sfpi::dst_reg[TILE_VECTORS + FROM] - mean * mean);  // negative by rounding
     variance += EPSILON;
-    sfpi::vFloat scale = sfpu::_calculate_sqrt_body_<false, true, true>(variance);
+    sfpi::vFloat scale = reciprocal_root(variance);
     mean = sfpi::dst_reg[FROM];
     mean = mean * scale;
     for (int row = 0; row < FACE_VECTORS; row += 2) {
