@@ -217,7 +217,7 @@ def test_rows_of_a_core_by_fours(frames, quads):
     ],
 )
 def test_prenets_that_are_not_taken(size, dilation, frames, reason):
-    """They look back further than the destination registers hold, or have more weights than a kernel takes arguments."""
+    """They look back further than the registers hold, or have more weights than a kernel takes arguments."""
     c = config(dec_chunk_size=frames, prenet=dict(out_channels=[1], kernel_sizes=[size], dilations=[dilation]))
     assert wrong_shape(c) == reason
 
