@@ -94,13 +94,13 @@ inline void init_norm() { MATH((SFPU_BINARY_INIT_FN(unused, sfpu::sqrt_init, (fa
 
 // Offers this core's sums of VALUES, of so many tiles side by side, and scales them per channel while these travel.
 __attribute__((noinline)) void norm_sums(uint32_t norm, uint32_t tiles) {
-    set_operands(CONSTANTS, VALUES, true);
+    set_sum_operands(CONSTANTS, VALUES, true);
     pack_reconfig_data_format(PART_EXACT);
     for (uint32_t tile = 0; tile < tiles; tile++) {
         cb_wait_front(VALUES, 2 * tile + 2);
         tile_regs_acquire();
-        matmul_tiles(CONSTANTS, VALUES, SUM, 2 * tile, 0);
-        matmul_tiles(CONSTANTS, VALUES, SUM_SQUARES, 2 * tile + 1, 0);
+        sum_tiles(CONSTANTS, VALUES, SUM, 2 * tile, 0);
+        sum_tiles(CONSTANTS, VALUES, SUM_SQUARES, 2 * tile + 1, 0);
         finish_same(PART_EXACT);
     }
     set_operands(VALUES, CONSTANTS);

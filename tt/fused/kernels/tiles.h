@@ -65,6 +65,19 @@ inline void set_operands(uint32_t in0, uint32_t in1, bool transpose = false) {
     matmul_init(in0, in1, transpose);
 }
 
+// The same for products whose first operand holds ones and zeros: the multiplier's first two passes take all bits of the
+// second operand and the upper seven of the first one.
+inline void set_sum_operands(uint32_t ones, uint32_t in1, bool transpose) {
+    reconfig_data_format<SrcOrder::Reverse>(ones, in1);
+    UNPACK((llk_unpack_AB_matmul_init(ones, in1, transpose)));
+    MATH((llk_math_matmul_init<MathFidelity::HiFi2, MM_THROTTLE>(ones, in1, transpose)));
+}
+
+inline void sum_tiles(uint32_t ones, uint32_t in1, uint32_t ones_tile, uint32_t in1_tile, uint32_t dst) {
+    UNPACK((llk_unpack_AB_matmul(ones, in1, ones_tile, in1_tile)));
+    MATH((llk_math_matmul<MathFidelity::HiFi2, MM_THROTTLE>(dst)));
+}
+
 // dst `dst` = a tile of `buffer`
 inline void load(uint32_t buffer, uint32_t dst, uint32_t tile = 0) {
     reconfig_data_format_srca(buffer);
