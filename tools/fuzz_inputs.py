@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-BATCH = 100
-SECONDS = 120  # for a batch
+BATCH = 300  # a process takes some seconds to start
+SECONDS = 300  # for a batch
 MEMORY = 1 << 30  # bytes above those at the start of a batch
 PREFIX = 4096  # headers are where it hurts: half of the mutations fall here
 

@@ -81,10 +81,10 @@ def speech():
     return soundfile.read(EXAMPLE)[0][None]
 
 
-@pytest.mark.parametrize("size", [208, 208 * 64])
-@pytest.mark.parametrize("gain", [0.3, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize("gain, size", [(0.3, 208), (3.0, 208), (0.3, 208 * 64), (1.0, 208 * 64), (3.0, 208 * 64)])
 def test_as_loud_as_the_input(gain, size):
-    for samples in (sine(-26, 3), speech(), np.concatenate((speech()[:, :48000], 0.2 * speech()[:, :48000]), axis=1)):
+    whole, part = speech(), speech()[:, :32000]
+    for samples in (sine(-26, 3), whole, np.concatenate((part, 0.2 * part), axis=1)):
         out = matched(samples, lambda block: gain * block, size)
         assert out.shape == samples.shape
         assert lufs(out) == pytest.approx(lufs(samples), abs=0.5)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 from support.rung import RUNG
-from support.tt_metal import make_tree
+from support.tt_metal import PLUGINS, make_tree
 
 from tools.upstream import EXPERIMENTAL, LARGEST, PLACE
 
@@ -27,7 +27,7 @@ PLACES = (PLACE, EXPERIMENTAL)
 ENVIRONMENT = {"numpy", "scipy", "torch", "ttnn", "loguru", "pytest", "tracy", "models", "safetensors"}
 ENVIRONMENT |= {"huggingface_hub"}
 REQUIRED = {"soundfile", "onnx", "onnxruntime"}
-PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider")
 OPTIONS = ["--device-id", "0", "--tt-arch", "wormhole_b0", "--input-method", "json"]
 
 # Asks for all that tests may ask of tt-metal.
@@ -55,12 +55,13 @@ def python_files(folder):
 def run(arguments, cwd, mock=False):
     """python with these arguments, as from tt-metal's root: without hypothesis, which it does not have."""
     environment = {k: v for k, v in os.environ.items() if mock or k != "TT_METAL_MOCK_CLUSTER_DESC_PATH"}
-    environment["PYTHONPATH"] = str(cwd)
+    environment |= {"PYTHONPATH": str(cwd), **PLUGINS}
     return subprocess.run(
         [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=280
     )
 
 
+@pytest.mark.parametrize("tree", PLACES[:1], indirect=True)
 def test_tests_run_from_the_root(tree):
     root, llvc = tree
     probe = llvc / "tests" / "test_probe.py"
@@ -88,6 +89,7 @@ def test_the_mock_device_of_whoever_starts_them(tree):
     assert "mask and out_conv" in process.stdout and "measured on the mock device" in process.stdout
 
 
+@pytest.mark.parametrize("tree", PLACES[1:], indirect=True)
 def test_the_demo_runs_in_place(tree, tmp_path):
     root, llvc = tree
     module = ".".join(llvc.relative_to(root).parts)

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.slow
 SIGN = "def positive(x):\n    return x > 0\n"
 OPPOSITE = "\n\ndef opposite(x):\n    return -x\n"
 TESTS = "from sign import positive\n\n\ndef test():\n    assert positive(1) and not positive(-1)\n"
-CONFTEST = 'from hypothesis import settings\n\nsettings.register_profile("mutants")\n'
+# Stands for hypothesis, which takes longer to load than all else.
+CONFTEST = "def pytest_addoption(parser):\n    parser.addoption('--hypothesis-profile', choices=['mutants'])\n"
 LIVING = {("return x > 0", "return x >= 0"), ("return x > 0", "return x > -1")}  # of SIGN: zero is never tried
 
 
@@ -22,6 +23,7 @@ LIVING = {("return x > 0", "return x >= 0"), ("return x > 0", "return x > -1")} 
 def repository(tmp_path, monkeypatch):
     """A function that writes files, commits and tags; a repository of sign.py and its test is there."""
     monkeypatch.chdir(tmp_path)  # the tool goes elsewhere and comes back
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     for name in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{name}_NAME", "A")
         monkeypatch.setenv(f"GIT_{name}_EMAIL", "a@example.com")

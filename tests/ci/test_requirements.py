@@ -102,29 +102,33 @@ def test_the_demo_needs_no_more_than_its_file(tmp_path):
     assert "ONNX" not in process.stdout and (tmp_path / "out.wav").exists() and (tmp_path / "out.png").exists()
 
 
+# Programs, one after the other; behind what each prints stands how it ended.
+PROGRAMS = """
+for module, *sys.argv[1:] in {programs!r}:
+    try:
+        runpy.run_module(module, run_name="__main__")
+    except SystemExit as end:
+        print(module, "ends with", end.code, file=sys.stderr)
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "missing, purpose, run, argv",
-    [
-        ("speechmos", "evaluation", "evaluation", ["--input", "test_wavs", "--target", "test_wavs"]),
-        ("sounddevice", "live", "live", []),
-        ("pyworld", "training", "training", ["target", "--input", "test_wavs", "--out", "converted"]),
-    ],
-)
-def test_what_is_missing_is_told_with_its_group(tmp_path, missing, purpose, run, argv):
-    module = f'runpy.run_module({run!r}, run_name="__main__")'
-    output = ["--output", str(tmp_path / "out")] if purpose == "evaluation" else []
-    process = run_without([missing], module, run, *argv, *output)
-    assert process.returncode == 1, process.stderr
-    said = process.stderr.splitlines()[-1]
-    assert said.startswith("error: ") and missing in said and "Traceback" not in process.stderr
-    assert f"make {purpose}," in said
-    asked = re.findall(r"pip install( --no-deps)? --group (\S+):([\w-]+)", said)
-    assert asked[0][0] == "" and asked[0][2] == purpose
-    assert [(nodeps, group) for nodeps, _, group in asked[1:]] == [(" --no-deps", "evaluation-nodeps")] * (
-        purpose == "evaluation"
-    )
-    assert all(Path(file) == ROOT / "pyproject.toml" and group in read_groups() for _, file, group in asked)
+def test_what_is_missing_is_told_with_its_group(tmp_path):
+    evaluation = ["evaluation", "--input", "test_wavs", "--target", "test_wavs", "--output", str(tmp_path / "out")]
+    programs = [evaluation, ["live"], ["training", "target", "--input", "test_wavs", "--out", str(tmp_path / "out")]]
+    missing = ["speechmos", "sounddevice", "pyworld"]
+    process = run_without(missing, PROGRAMS.format(programs=programs), "")
+    assert "Traceback" not in process.stderr
+    for (purpose, *_), package in zip(programs, missing, strict=True):
+        (said,) = re.findall(rf"^(error: .*)\n{purpose} ends with 1$", process.stderr, re.MULTILINE)
+        assert package in said and f"make {purpose}," in said
+        asked = re.findall(r"pip install( --no-deps)? --group (\S+):([\w-]+)", said)
+        assert asked[0][0] == "" and asked[0][2] == purpose
+        assert [(nodeps, group) for nodeps, _, group in asked[1:]] == [(" --no-deps", "evaluation-nodeps")] * (
+            purpose == "evaluation"
+        )
+        assert all(Path(file) == ROOT / "pyproject.toml" and group in read_groups() for _, file, group in asked)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.tt_metal import make_tree
+from support.tt_metal import PLUGINS, make_tree
 
 yaml = pytest.importorskip("yaml", reason="needs PyYAML")
 
@@ -116,7 +116,7 @@ def selected(tmp_path_factory):
     for mock in (False, True):
         entries = [(name, entry) for name, entry in ENTRIES if ("mock" in name) == mock]
         calls = [(name, call) for name, entry in entries for call in commands(entry)[1]]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("TT_METAL")}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("TT_METAL")} | PLUGINS
         if mock:
             environment["TT_METAL_MOCK_CLUSTER_DESC_PATH"] = "nothing is opened here"
         out = root / f"collected_{mock}.json"

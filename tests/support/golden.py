@@ -9,10 +9,11 @@ outputs of the published network (float32, CPU, eval mode) for the configuration
 of an array x. Weights are not stored: weight_by_rule makes them from names and shapes.
 """
 
+import copy
 import json
 import zlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,12 @@ OPTIONS = tuple(sorted(path.stem for path in FOLDER.glob("options_*.npz")))  # o
 @dataclass
 class Golden:
     params: dict  # model_params of the configuration
-    model: LLVC  # with weights by the rule
     arrays: dict  # what the published network gave
+
+    @cached_property
+    def model(self):
+        """The network with weights by the rule, of which no other test has this copy."""
+        return copy.deepcopy(_network(json.dumps(self.params)))
 
 
 def weight_by_rule(name, shape):
@@ -73,7 +78,12 @@ def load_golden(name):
     """The golden vectors of one configuration, and the network they belong to."""
     arrays = load_arrays(name)
     params = json.loads(str(arrays.pop("params")))
-    return Golden(params, fill_by_rule(LLVC(**params)), arrays)
+    return Golden(params, arrays)
+
+
+@cache
+def _network(params):
+    return fill_by_rule(LLVC(**json.loads(params)))
 
 
 golden = cache(load_golden)  # for those who change nothing of it

@@ -6,6 +6,9 @@
 
 from tools.upstream import write
 
+# Of what is installed here pytest loads what its settings ask for.
+PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_timeout"}
+
 PYTEST_INI = """
 [pytest]
 timeout = 300
