@@ -5,6 +5,7 @@
 import functools
 
 import pytest
+from support.golden import load_golden
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +19,9 @@ def judges_on_one_thread():
         whole = functools.partial(onnxruntime.InferenceSession, sess_options=options)
         patch.setattr("speechmos.dnsmos.ort", type("ort", (), {"InferenceSession": whole}))
         yield
+
+
+@pytest.fixture(scope="session")
+def person():
+    """1.13 s of a person's speech [N]: DNSMOS, which doubles it until it is 9.01 s, judges it by a single window."""
+    return load_golden("llvc").arrays["audio"][:18080]

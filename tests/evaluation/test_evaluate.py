@@ -49,11 +49,10 @@ def _threads_stay():
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """Input: two seconds of a person with text, 1.5 s of a machine without; target: the first's, and another's."""
+def folders(tmp_path_factory, person):
+    """Input: a person with text, a machine without; target: the first's, and another's. A good second each."""
     root = tmp_path_factory.mktemp("evaluation")
-    person = load_golden("llvc").arrays["audio"]
-    machine = soundfile.read(ROOT / "test_wavs" / "example.wav")[0][:24000]
+    machine = soundfile.read(ROOT / "test_wavs" / "example.wav")[0][: len(person)]
     for folder, files in (("in", {"a": person, "b": machine}), ("target", {"a": person, "other": machine[::-1]})):
         (root / folder).mkdir()
         for name, samples in files.items():
