@@ -104,26 +104,25 @@ __attribute__((noinline)) void project_keys(uint32_t first, uint32_t key, uint32
     }
 }
 
-// Of self-attention: this head's queries, keys and values, and this core's column of what the attention is added to.
-inline void project_target(uint32_t layer, uint32_t column) {
+// Of self-attention: this head's queries, keys and values.
+inline void project_target(uint32_t layer) {
     set_operands(GATHERED, CONSTANTS);
+    pack_reconfig_data_format(QUERY);
     for (uint32_t lane = 0; lane < LANES; lane++) {
-        const uint32_t target = lane * CORES;
-        pack_reconfig_data_format(QUERY);
-        linear(GATHERED, target, DEC_COLUMNS, layer + SELF_QUERY);
+        linear(GATHERED, lane * CORES, DEC_COLUMNS, layer + SELF_QUERY);
         finish_same(QUERY);
-        project_keys(target, layer + SELF_KEY, layer + SELF_VALUE);
-        tile_regs_acquire();
-        matmul_tiles(GATHERED, CONSTANTS, target + column, IDENTITY, 0);
-        finish(RESIDUAL);
+        project_keys(lane * CORES, layer + SELF_KEY, layer + SELF_VALUE);
     }
 }
 
-// Of cross-attention: this head's keys and values.
-inline void project_memory(uint32_t layer) {
+// This core's column of what self-attention is added to; of cross-attention, this head's keys and values.
+inline void project_memory(uint32_t layer, uint32_t column) {
     set_operands(GATHERED, CONSTANTS);
-    pack_reconfig_data_format(KEYS);
     for (uint32_t lane = 0; lane < LANES; lane++) {
+        tile_regs_acquire();
+        matmul_tiles(GATHERED, CONSTANTS, lane * CORES + column, IDENTITY, 0);
+        finish(RESIDUAL);
+        pack_reconfig_data_format(KEYS);
         project_keys(lane * CORES + CORES / 2, layer + CROSS_KEY, layer + CROSS_VALUE);
     }
     cb_pop_front(GATHERED, LANES * CORES);
@@ -183,10 +182,12 @@ __attribute__((noinline)) void add_and_norm(
     uint32_t weights, uint32_t inputs, uint32_t norm, uint32_t to, bool is_residual) {
     pack_reconfig_data_format(VALUES);
     for (uint32_t lane = 0; lane < LANES; lane++) {
-        set_operands(GATHERED, CONSTANTS);
-        linear(GATHERED, 0, inputs, weights);
+        tile_regs_acquire();
         cb_wait_front(RESIDUAL, 1);
-        load(RESIDUAL, 1);
+        load(RESIDUAL, 1);  // while what is gathered travels
+        set_operands(GATHERED, CONSTANTS);
+        matmul_tiles(CONSTANTS, CONSTANTS, IDENTITY, weights + inputs, 0);
+        add_products(GATHERED, 0, inputs, weights);
         PACK_VALUES(ON_FRAMES, add_square_face);
         cb_pop_front(GATHERED, CORES);
         cb_pop_front(RESIDUAL, 1);
@@ -213,9 +214,9 @@ inline void decode(uint32_t column) {
         const uint32_t layer = DEC_LAYER + i * DEC_LAYER_TILES;
         const bool is_last = i + 1 == DECODER_LAYERS;
 
-        project_target(layer, column);
+        project_target(layer);
         attend(layer + SELF_KEY, layer + SELF_VALUE);
-        project_memory(layer);
+        project_memory(layer, column);
         add_and_norm(layer + SELF_OUT, HEADS, layer + SELF_NORM, PART, true);
 
         set_operands(GATHERED, CONSTANTS);

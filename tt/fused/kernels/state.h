@@ -292,53 +292,68 @@ inline void keep_decoder_past(const Stream* streams) {
 
 // Hands out masked features shifted by 1 to OVERLAP frames, and keeps the last OVERLAP of them.
 inline void keep_masked_past(const Stream* streams) {
-    for (uint32_t i = 0; i < STREAMS; i++) {
-        const Stream& stream = streams[i];
-        const uint64_t state = stream.state + STATE_MASKED;
-        const uint32_t past = stream.scratch + 2 * SCRATCH_WORDS;
-        if (stream.starts) {
+    cb_reserve_back(SHIFTED, OVERLAP * LANES);
+    const uint32_t tiles = get_write_ptr(SHIFTED);
+    auto past_half = [&](uint32_t stream, uint32_t half) {
+        return streams[stream].scratch + 2 * SCRATCH_WORDS + half * OVERLAP * ROW_BYTES;
+    };
+    auto shifted = [&](uint32_t stream, uint32_t half, uint32_t shift) {
+        const uint32_t tile = stream / SHARING * OVERLAP + shift - 1;
+        return tiles + tile * TILE_BYTES + rows_of(stream) + half * FACE_BYTES;
+    };
+
+    // What lies before this window, while the decoder is still at work.
+    for (uint32_t stream = 0; stream < STREAMS; stream++) {
+        const uint32_t past = past_half(stream, 0);
+        if (streams[stream].starts) {
             copy_zeros(past, 2 * OVERLAP);
         } else {
-            noc_async_read(state, past, OVERLAP * FRAME_BYTES);
+            noc_async_read(streams[stream].state + STATE_MASKED, past, OVERLAP * FRAME_BYTES);
         }
-        if (is_first(i)) {
-            cb_reserve_back(SHIFTED, OVERLAP);
-        }
-        cb_wait_front(MASKED_NEW, 1);
-        noc_async_read_barrier();
+    }
+    noc_async_read_barrier();
+    for (uint32_t stream = 0; stream < STREAMS; stream++) {
         for (uint32_t half = 0; half < 2; half++) {
-            const uint32_t masked = get_read_ptr(MASKED_NEW) + rows_of(i) + half * FACE_BYTES;
-            const uint32_t past_half = past + half * OVERLAP * ROW_BYTES;
             for (uint32_t shift = 1; shift <= OVERLAP; shift++) {
-                const uint32_t tile = get_write_ptr(SHIFTED) + (shift - 1) * TILE_BYTES;
-                const uint32_t target = tile + rows_of(i) + half * FACE_BYTES;
-                const uint32_t before = shift < FRAMES ? shift : FRAMES;
-                noc_async_read(get_noc_addr(past_half + (OVERLAP - shift) * ROW_BYTES), target, before * ROW_BYTES);
-                if (before < FRAMES) {
-                    noc_async_read(get_noc_addr(masked), target + before * ROW_BYTES, (FRAMES - before) * ROW_BYTES);
+                const uint64_t first = get_noc_addr(past_half(stream, half) + (OVERLAP - shift) * ROW_BYTES);
+                const uint32_t count = shift < FRAMES ? shift : FRAMES;
+                noc_async_read(first, shifted(stream, half, shift), count * ROW_BYTES);
+            }
+        }
+    }
+
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        cb_wait_front(MASKED_NEW, 1);
+        const uint32_t first = lane * SHARING, end = first + SHARING;
+        auto masked_half = [&](uint32_t stream, uint32_t half) {
+            return get_read_ptr(MASKED_NEW) + rows_of(stream) + half * FACE_BYTES;
+        };
+        for (uint32_t stream = first; stream < end; stream++) {
+            for (uint32_t half = 0; half < 2; half++) {
+                for (uint32_t shift = 1; shift <= OVERLAP && shift < FRAMES; shift++) {
+                    const uint64_t source = get_noc_addr(masked_half(stream, half));
+                    const uint32_t target = shifted(stream, half, shift) + shift * ROW_BYTES;
+                    noc_async_read(source, target, (FRAMES - shift) * ROW_BYTES);
                 }
             }
         }
         noc_async_read_barrier();
-        if (is_last(i)) {
-            cb_push_back(SHIFTED, OVERLAP);
-        }
-        if (stream.moves()) {
+        cb_push_back(SHIFTED, OVERLAP);
+        for (uint32_t stream = first; stream < end; stream++) {
+            if (!streams[stream].moves()) {
+                continue;
+            }
             constexpr uint32_t OWN = OVERLAP < FRAMES ? OVERLAP : FRAMES;
             for (uint32_t half = 0; half < 2; half++) {
-                const uint32_t masked = get_read_ptr(MASKED_NEW) + rows_of(i) + half * FACE_BYTES;
-                const uint32_t past_half = past + half * OVERLAP * ROW_BYTES;
-                const uint64_t target = state + half * OVERLAP * ROW_BYTES;
+                const uint64_t target = streams[stream].state + STATE_MASKED + half * OVERLAP * ROW_BYTES;
                 if constexpr (OWN < OVERLAP) {
-                    noc_async_write(past_half + OWN * ROW_BYTES, target, (OVERLAP - OWN) * ROW_BYTES);
+                    noc_async_write(past_half(stream, half) + OWN * ROW_BYTES, target, (OVERLAP - OWN) * ROW_BYTES);
                 }
-                noc_async_write(
-                    masked + (FRAMES - OWN) * ROW_BYTES, target + (OVERLAP - OWN) * ROW_BYTES, OWN * ROW_BYTES);
+                const uint32_t own = masked_half(stream, half) + (FRAMES - OWN) * ROW_BYTES;
+                noc_async_write(own, target + (OVERLAP - OWN) * ROW_BYTES, OWN * ROW_BYTES);
             }
         }
         noc_async_writes_flushed();
-        if (is_last(i)) {
-            cb_pop_front(MASKED_NEW, 1);
-        }
+        cb_pop_front(MASKED_NEW, 1);
     }
 }

@@ -38,15 +38,17 @@ inline void add_tanh_face(uint32_t, uint32_t, uint32_t) {
 inline void mask_features() {
     pack_reconfig_data_format(MASKED);
     for (uint32_t lane = 0; lane < LANES; lane++) {
+        tile_regs_acquire();
+        cb_wait_front(FEATURES, 1);
+        load(FEATURES, 2);  // this and the next product while what is gathered travels
         set_operands(GATHERED, CONSTANTS);
-        linear(GATHERED, 0, DEC_COLUMNS, UNPROJECTION);
-        cb_pop_front(GATHERED, CORES);
         cb_wait_front(E, 1);
         matmul_tiles(E, CONSTANTS, 0, LABEL, 1);
-        cb_pop_front(E, 1);
-        cb_wait_front(FEATURES, 1);
-        load(FEATURES, 2);
+        matmul_tiles(CONSTANTS, CONSTANTS, IDENTITY, UNPROJECTION + DEC_COLUMNS, 0);
+        add_products(GATHERED, 0, DEC_COLUMNS, UNPROJECTION);
+        cb_pop_front(GATHERED, CORES);
         cb_pop_front(FEATURES, 1);
+        cb_pop_front(E, 1);
         ON_FRAMES(mask_face);
         end_arithmetic();
         cb_reserve_back(MASKED_NEW, 1);
