@@ -7,7 +7,6 @@
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,6 +35,7 @@ class LiveRings(Rings):
         self.max_file_input = int(MAX_FILE_INPUT_S * sample_rate)
         self.max_push = max(int(MAX_PUSH_S * sample_rate), chunk_len)
         capacity = max(2 * self.max_wait, self.max_file_input) + self.max_push
+        self.max_unread = self.max_output // chunk_len  # chunks
         most_out = -(-self.max_output // chunk_len)
         super().__init__(places, chunk_len, lookahead_len, -(-capacity // chunk_len), most_out + SLACK, allocate)
         # Of each place, by its channel:
@@ -52,16 +52,6 @@ class LiveRings(Rings):
         self.is_draining = allocate((1,), np.bool_)  # no new streams are taken
 
 
-@dataclass(frozen=True)
-class Audio:
-    """Converted samples [k] of one chunk, and when its last input sample came, its turn began, and it was done."""
-
-    samples: np.ndarray
-    arrived: float
-    started: float
-    done: float
-
-
 class Front:
     """Where a process opens channels: its `number`, what it calls to `wake` the engine, and the places' `lock`."""
 
@@ -73,7 +63,8 @@ class Front:
         self.period = rings.chunk_len / rings.sample_rate  # seconds
         self._number, self._lock = number, lock or threading.Lock()
         self._channels = {}  # by place
-        self._told = rings.done.copy(), self._state()
+        self._told = rings.done.copy()
+        self.state = self.is_overloaded, self.failure  # as they were told last
 
     def open(self, is_live=True, on_change=lambda: None):
         """A new Channel. tell() calls on_change when there is something to read or room to push.
@@ -137,21 +128,18 @@ class Front:
 
     def tell(self):
         """Calls on_change of all channels that have news since the last call."""
-        done, state = self.rings.done.copy(), self._state()
-        told, self._told = self._told, (done, state)
+        done, state = self.rings.done.copy(), (self.is_overloaded, self.failure)
         is_own = self.rings.owner == self._number
-        places = np.flatnonzero(is_own & ((done != told[0]) | (state != told[1]))).tolist()
+        places = np.flatnonzero(is_own & ((done != self._told) | (state != self.state))).tolist()
+        self._told, self.state = done, state
         for channel in filter(None, map(self._channels.get, places)):
             channel.on_change()
-
-    def _state(self):
-        return self.is_overloaded, self.failure
 
 
 class Channel:
     """What a Front's open() gives: one client's way through the engine, for one thread.
 
-    Samples are float32 at the network's rate. What comes out is a sequence of Audio and of messages (dicts, as they
+    Samples are float32 at the network's rate. What comes out is a sequence of Chunks and of messages (dicts, as they
     go over the wire): `dropped` where that many input samples get no output, `reset`, `ended`, `overload`, `error`.
     Apart from what was dropped, output sample i belongs to input sample i.
     """
@@ -162,9 +150,10 @@ class Channel:
         self.is_closed = self._is_ending = False
         self._said = deque()  # (chunks that came out before, message)
         self._slow = 0  # samples dropped because they were not read
-        self._is_overloaded, self._failure = front.is_overloaded, front.failure
+        self._state = front.state
         self._before = self._counts()
-        self._rings.is_live[place], self._rings.largest[place] = is_live, 0
+        self._rings.is_live[place] = is_live
+        self._rings.largest[place] = self._largest = 0
         self._rings.open(place)
         self._start()
 
@@ -188,7 +177,8 @@ class Channel:
             raise RuntimeError("the stream is ending; wait for its end or reset it")
         if len(samples) > (rings.max_push if self.is_live else rings.capacity - rings.waiting(place)):
             raise ValueError(f"{len(samples)} samples at a time are more than there is room for")
-        rings.largest[place] = max(int(rings.largest[place]), len(samples))
+        if len(samples) > self._largest:
+            rings.largest[place] = self._largest = len(samples)
         rings.write(place, samples, self._front.clock())
         if rings.waiting(place) >= rings.window:
             self._wake()
@@ -208,7 +198,7 @@ class Channel:
 
     def say(self, message):
         """Puts a message behind what is to be sent."""
-        self._said.append((int(self._rings.done[self._place]), message))
+        self._said.append((self._rings.done[self._place], message))
         self.on_change()
 
     def close(self):
@@ -226,23 +216,29 @@ class Channel:
         for chunk in self._rings.read(self._place, self._most_unread):
             while self._said and self._said[0][0] <= chunk.number:
                 out.append(self._said.popleft()[1])
-            out += self._dropped_before(chunk)
+            if chunk.position > self._position:
+                out += self._dropped_before(chunk)
+            self._position, self._seen = chunk.position + len(chunk.samples), (chunk.late, chunk.failed)
             if len(chunk.samples):
-                out.append(Audio(chunk.samples, chunk.arrived, chunk.started, chunk.done))
+                out.append(chunk)
             if chunk.is_last:
                 out.append({"type": "ended"})
                 self._start()
         out += [message for _, message in self._said]
         self._said.clear()
-        if self._is_overloaded != self._front.is_overloaded:
-            self._is_overloaded = not self._is_overloaded
-            out.append({"type": "overload", "on": self._is_overloaded})
-        if self._failure != self._front.failure:
-            self._failure = self._front.failure
-            out.append(ProtocolError("engine", self._failure).message())
+        if self._state != self._front.state:
+            out += self._changed(*self._front.state)
         if out and was_held:
             self._wake()
         return out
+
+    def _changed(self, is_overloaded, failure):
+        """The messages of what all streams are told."""
+        (was_overloaded, had_failed), self._state = self._state, (is_overloaded, failure)
+        if is_overloaded != was_overloaded:
+            yield {"type": "overload", "on": is_overloaded}
+        if failure != had_failed:
+            yield ProtocolError("engine", failure).message()
 
     def _dropped_before(self, chunk):
         """The messages of what is missing between this chunk and what was read before."""
@@ -250,7 +246,6 @@ class Channel:
         failed = min(gap, chunk.failed - self._seen[1])
         late = min(gap - failed, chunk.late - self._seen[0])
         self._count_slow(gap - failed - late)
-        self._position, self._seen = chunk.position + len(chunk.samples), (chunk.late, chunk.failed)
         counts = ((late, LATE), (gap - failed - late, SLOW_READER), (failed, ENGINE_FAILED))
         return [{"type": "dropped", "samples": count, "reason": reason} for count, reason in counts if count]
 
@@ -268,7 +263,7 @@ class Channel:
         """Chunks."""
         rings = self._rings
         is_held = self._is_ending or not self.is_live  # the engine does not go on until they are read
-        return rings.chunks_out - 1 if is_held else rings.max_output // rings.chunk_len
+        return rings.chunks_out - 1 if is_held else rings.max_unread
 
     @property
     def _overrun(self):

@@ -258,8 +258,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def buffer_updated(self, count):
         if self._unproven is not None:
             self._unproven += count
-        data, start, frames = self._with_unread(self._buffer[:count]), 0, 0
-        while data and self.conn.parser_exc is None:
+        data, start, frames = self._buffer[:count], 0, 0
+        if self._unread:
+            data = self._with_unread(data)
+        while start < len(data) and self.conn.parser_exc is None:
             head, end = frame_bounds(data, start)
             if end - head <= MAX_FRAME and end > len(data):
                 self._unread, self._needed = bytearray(data[start:]), end - start
@@ -267,7 +269,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             frames += 1
             is_plain = data[start] == FIN | Opcode.BINARY and data[start + 1] & MASKED
             if is_plain and end - head <= MAX_FRAME and self._stream and self.conn.current_size is None:
-                self._receive(apply_mask(data[head:end], bytes(data[head - 4 : head])))
+                self._receive(apply_mask(data[head:end], data[head - 4 : head]))
             else:
                 self.data_received(bytes(data[start:end]))
             start = end
@@ -277,8 +279,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _with_unread(self, data):
         """What was read, behind the beginning of its first frame; nothing while that is not complete."""
-        if not self._unread:
-            return data
         self._unread += data
         if len(self._unread) < self._needed:
             return b""
@@ -401,14 +401,15 @@ FIN, MASKED = 0x80, 0x80
 
 def frame_bounds(data, start):
     """Where the payload of the frame that begins at `start` begins and ends, as far as its head is there to say."""
-    left = len(data) - start
-    if left < 2:
-        return start + 2, start + 2
+    head = start + 2
+    if head > len(data):
+        return head, head
     length = data[start + 1] & 0x7F
-    extended = {126: 2, 127: 8}.get(length, 0)
-    if extended:
-        length = int.from_bytes(data[start + 2 : start + 2 + extended], "big") if left >= 2 + extended else 0
-    head = start + 2 + extended + (4 if data[start + 1] & MASKED else 0)
+    if length >= 126:
+        head += 2 if length == 126 else 8
+        length = int.from_bytes(data[start + 2 : head], "big") if head <= len(data) else 0
+    if data[start + 1] & MASKED:
+        head += 4
     return head, head + length
 
 

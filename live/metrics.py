@@ -5,8 +5,9 @@
 """What Prometheus may know of a live server."""
 
 import os
+from bisect import bisect_left
+from collections import Counter as Counts
 
-import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -18,12 +19,10 @@ class Latencies(Histogram):
     """A histogram that takes many values at a time."""
 
     def observe_all(self, values):
-        """Takes values [k]."""
-        counts = np.bincount(np.searchsorted(self._upper_bounds, values), minlength=len(self._buckets))
-        for bucket, count in zip(self._buckets, counts.tolist(), strict=True):
-            if count:
-                bucket.inc(count)
-        self._sum.inc(float(np.sum(values)))
+        """Takes a list of values."""
+        for number, count in Counts([bisect_left(self._upper_bounds, value) for value in values]).items():
+            self._buckets[number].inc(count)
+        self._sum.inc(sum(values))
 
 
 class Metrics:

@@ -15,10 +15,10 @@ import numpy as np
 from starlette.websockets import WebSocketDisconnect
 
 from audio.resampling import Resampler, resampling_delay
-from streaming.rings import ServerFull
+from streaming.rings import Chunk, ServerFull
 
 from .access import Access
-from .channel import Audio, Front
+from .channel import Front
 from .protocol import FORMATS, VERSION, ProtocolError, decode_pcm, encode_pcm, parse_hello, parse_json
 from .rate import Rate
 
@@ -32,6 +32,7 @@ SEND_BUFFER_S = 0.25  # of audio in the system's buffers
 MIN_SEND_BUFFER = 16384  # bytes
 MAX_UNSENT = 300  # messages; a second of audio is 77
 TEXTS_PER_S, TEXT_BURST = 50, 100  # what comes faster is read later
+PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}  # of the times in statistics
 LIVE_SPEED = 2.0  # seconds of a live stream's audio a second, beyond what was held up for SILENT_S
 
 
@@ -124,10 +125,10 @@ class Session:
         self._begin = self._heard = self._server.clock()
         self._stuck = None  # since when what there is to send finds no room
         self._unsent = deque()  # what was read from the channel, and the client did not take yet
-        self._packet = []  # the Audio of the next message
+        self._packet = []  # the Chunks of the next message
         self._is_told_to_drain = False
         # Since the last statistics.
-        self._window = []  # of Audio sent: (arrived, started, done, sent)
+        self._window = []  # of Chunks sent: (arrived, started, done, sent)
         self._bytes_received = self._bytes_sent = 0
         # Of this stream; until `ended` or `reset` another one is sent than is taken.
         self._taken = self._sent = 0  # samples at the client's rate
@@ -231,16 +232,14 @@ class Session:
         """Sends what there is, as far as the client takes it, and goes on to take a file that has room again."""
         if self._over.done():
             return
-        is_read = False
+        unsent, is_read = self._unsent, False
         try:
-            while self._connection.writable.is_set():
-                if self._unsent:
-                    self._send_entry(self._unsent.popleft())
-                elif not is_read:
-                    self._unsent.extend(self._channel.read())
-                    is_read = True
+            while self._connection.writable.is_set() and (unsent or not is_read):
+                if unsent:
+                    self._send_entry(unsent.popleft())
                 else:
-                    break
+                    unsent.extend(self._channel.read())
+                    is_read = True
         except Exception as error:
             self._end(error)
             return
@@ -258,7 +257,7 @@ class Session:
             self._stuck = self._server.clock()
 
     def _send_entry(self, entry):
-        if isinstance(entry, Audio):
+        if isinstance(entry, Chunk):
             self._packet.append(entry)
             if len(self._packet) == self._chunks_a_message:
                 self._send_packet()
@@ -268,10 +267,10 @@ class Session:
 
     def _send_packet(self):
         if self._packet:
-            samples = [self._up.push(audio.samples) for audio in self._packet]
-            self._send_audio(samples[0] if len(samples) == 1 else np.concatenate(samples))
+            samples = [chunk.samples for chunk in self._packet]
+            self._send_audio(self._up.push(samples[0] if len(samples) == 1 else np.concatenate(samples)))
             now = self._server.clock()
-            self._window += [(audio.arrived, audio.started, audio.done, now) for audio in self._packet]
+            self._window += [(chunk.arrived, chunk.started, chunk.done, now) for chunk in self._packet]
             self._packet = []
 
     def _send_message(self, message):
@@ -309,32 +308,31 @@ class Session:
         self._bytes_sent += len(data)
 
     def _account(self):
-        """Tells the metrics what came and went since it last did; returns the times of the audio [chunks, 4]."""
-        times = np.array(self._window).reshape(-1, 4)
-        self._metrics.latency.observe_all(times[:, 3] - times[:, 0])
+        """Tells the metrics what came and went since it last did; returns the window since then."""
+        window = self._window
+        self._metrics.latency.observe_all([sent - arrived for arrived, _, _, sent in window])
         self._metrics.received.inc(self._bytes_received)
         self._metrics.sent.inc(self._bytes_sent)
         self._window, self._bytes_received, self._bytes_sent = [], 0, 0
-        return times
+        return window
 
     def _statistics(self):
         channel, rate = self._channel, self._server.sample_rate
-        arrived, started, done, sent = self._account().T
+        window = self._account()
         message = {
             "type": "statistics",
             "queue_ms": 1e3 * channel.input_length / rate,
             "output_queue_ms": 1e3 * channel.output_length / rate,
-            "chunks": len(arrived),
+            "chunks": len(window),
             "late": channel.late,
             "dropped": self._at_client(channel.dropped),
             "overloaded": self._server.is_overloaded,
             "streams": self._server.streams,
         }
-        if len(arrived):
-            times = 1e3 * np.stack((started - arrived, done - started, sent - arrived))
-            figures = np.percentile(times, (50, 95, 99, 100), axis=1).T.tolist()
-            for name, values in zip(("wait_ms", "compute_ms", "server_ms"), figures, strict=True):
-                message[name] = dict(zip(("p50", "p95", "p99", "max"), values, strict=True))
+        if window:
+            message["wait_ms"] = percentiles_ms([started - arrived for arrived, started, _, _ in window])
+            message["compute_ms"] = percentiles_ms([done - started for _, started, done, _ in window])
+            message["server_ms"] = percentiles_ms([sent - arrived for arrived, _, _, sent in window])
         return message
 
     def _watch(self):
@@ -362,3 +360,9 @@ class Session:
             raise ProtocolError("silent", f"nothing came for {SILENT_S:g} s; send silence or pings to keep it open")
         if self._service.max_minutes and now - self._begin > 60 * self._service.max_minutes:
             raise ProtocolError("time_limit", f"the limit of {self._service.max_minutes:g} minutes is reached")
+
+
+def percentiles_ms(seconds):
+    """What `statistics` says of times."""
+    seconds = sorted(seconds)
+    return {name: 1e3 * seconds[int(share * (len(seconds) - 1) + 0.5)] for name, share in PERCENTILES.items()}

@@ -13,6 +13,7 @@ need no lock, nor two processes where the arrays lie in shared memory (on proces
 Neither side waits for the other: who writes overwrites the oldest, and who reads finds out by the counters.
 """
 
+import struct
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ CHUNK = np.dtype(
     [("position", "i8"), ("length", "i8"), ("late", "i8"), ("failed", "i8"), ("is_last", "i8")]
     + [("arrived", "f8"), ("started", "f8"), ("done", "f8")]
 )
+CHUNK_FIELDS = struct.Struct("=5q3d")
 
 
 class ServerFull(LLVCError):
@@ -69,6 +71,12 @@ class Rings:
         self.is_open = allocate((places,), np.bool_)
         # The engine's side's.
         self.taken, self.done, self.late, self.failed = (allocate((places,), np.int64) for _ in range(4))
+        # The same memory for the giver, who is concerned with one place: as plain numbers and copies of bytes it costs
+        # a fraction, and does not let go of the interpreter's lock.
+        self._begin, self._written, self._end, self._read = map(memoryview, (self.begin, self.written, self.end, self.read_))
+        self._taken, self._done = memoryview(self.taken), memoryview(self.done)
+        self._ring, self._arrived = memoryview(self._input.reshape(-1)), memoryview(self.arrived.reshape(-1))
+        self._output, self._records = (memoryview(of.reshape(-1).view(np.uint8)) for of in (self.output, self.chunks))
 
     def open(self, place):
         """Takes a place."""
@@ -81,54 +89,60 @@ class Rings:
 
     def start(self, place):
         """A new run; what is under way is dropped. Returns its first position."""
-        self.read_[place] = self.done[place]
-        begin = (int(self.written[place]) // self.chunk_len + 1) * self.chunk_len
-        self.written[place] = begin
-        self.begin[place] = begin
+        self._read[place] = self._done[place]
+        begin = (self._written[place] // self.chunk_len + 1) * self.chunk_len
+        self._written[place] = begin
+        self._begin[place] = begin
         return begin
 
     def write(self, place, samples, now=0.0):
-        """Puts samples [k] that came now, no more than the ring has room for, behind those that are there."""
-        ring, count = self._input[place], len(samples)
-        start = int(self.written[place])
+        """Puts float32 samples [k] that came now, no more than the ring has room for, behind those that are there."""
+        ring, row, count = self._ring, place * self._input.shape[1], len(samples)
+        start = self._written[place]
         at = start % self.capacity
         head = min(count, self.capacity - at)
-        ring[at : at + head] = samples[:head]
-        ring[: count - head] = samples[head:]
+        ring[row + at : row + at + head] = samples[:head]
+        if head < count:
+            ring[row : row + count - head] = samples[head:]
         if at < self.lookahead_len or head < count:
-            ring[self.capacity :] = ring[: self.lookahead_len]
-        for chunk in range(*((stop - self.lookahead_len) // self.chunk_len for stop in (start, start + count))):
-            self.arrived[place, chunk % self.chunks_in] = now
-        self.written[place] = start + count
+            ring[row + self.capacity : row + self.capacity + self.lookahead_len] = ring[row : row + self.lookahead_len]
+        first, last = (start - self.lookahead_len) // self.chunk_len, (start + count - self.lookahead_len) // self.chunk_len
+        self._complete(place, first, last, now)
+        self._written[place] = start + count
 
     def finish(self, place, now=0.0):
         """The run ends behind what was written: what is left is converted, down to an incomplete chunk."""
-        written = int(self.written[place])
-        for chunk in range((written - self.lookahead_len) // self.chunk_len, written // self.chunk_len + 1):
-            self.arrived[place, chunk % self.chunks_in] = now
-        self.end[place] = written
+        written = self._written[place]
+        self._complete(place, (written - self.lookahead_len) // self.chunk_len, written // self.chunk_len + 1, now)
+        self._end[place] = written
+
+    def _complete(self, place, first, last, now):
+        """Notes when these chunks and their lookahead were complete."""
+        for chunk in range(first, last):
+            self._arrived[place * self.chunks_in + chunk % self.chunks_in] = now
 
     def is_ending(self, place):
         """Whether finish() was called since the run began."""
-        return self.end[place] >= self.begin[place]
+        return self._end[place] >= self._begin[place]
 
     def waiting(self, place):
         """Samples [k] that wait, also those that were overwritten meanwhile."""
-        return int(self.written[place] - max(self.taken[place], self.begin[place]))
+        return self._written[place] - max(self._taken[place], self._begin[place])
 
     def unread(self, place):
         """Chunks that came out and were not read, also those that were overwritten meanwhile."""
-        return int(self.done[place] - self.read_[place])
+        return self._done[place] - self._read[place]
 
     def read(self, place, most=None):
         """The Chunks of the run that came out since the last call, only the newest where these are more than `most`."""
         most = self.chunks_out - 1 if most is None else most
-        begin, done, chunks = int(self.begin[place]), int(self.done[place]), []
-        for number in range(max(int(self.read_[place]), done - most), done):
-            slot = number % self.chunks_out
-            position, length, *rest = self.chunks[place, slot].item()
-            samples = self.output[place, slot, :length].copy()
-            if position >= begin and self.done[place] - number < self.chunks_out:  # and not overwritten meanwhile
+        begin, done, chunks = self._begin[place], self._done[place], []
+        for number in range(max(self._read[place], done - most), done):
+            slot = place * self.chunks_out + number % self.chunks_out
+            position, length, *rest = CHUNK_FIELDS.unpack_from(self._records, slot * CHUNK_FIELDS.size)
+            at = slot * self.chunk_len * 4
+            samples = np.frombuffer(bytes(self._output[at : at + 4 * length]), np.float32)
+            if position >= begin and self._done[place] - number < self.chunks_out:  # and not overwritten meanwhile
                 chunks.append(Chunk(number, samples, position, *rest))
-        self.read_[place] = done
+        self._read[place] = done
         return chunks

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from support.fake_engine import GAIN, SAMPLE_RATE, FakeEngine
 
-from live.channel import Audio
 from live.clocked import MAX_FAILURES, ClockedServer
-from streaming.server import ServerFull
+from streaming.rings import Chunk, ServerFull
 
 CHUNK = 208
 PERIOD = CHUNK / SAMPLE_RATE
@@ -56,8 +55,8 @@ def noise(count):
 def heard(channel):
     """(samples read so far, messages)."""
     out = channel.read()
-    audio = [entry.samples for entry in out if isinstance(entry, Audio)]
-    return np.concatenate([np.zeros(0, np.float32), *audio]), [e for e in out if not isinstance(e, Audio)]
+    audio = [entry.samples for entry in out if isinstance(entry, Chunk)]
+    return np.concatenate([np.zeros(0, np.float32), *audio]), [e for e in out if not isinstance(e, Chunk)]
 
 
 class Client:

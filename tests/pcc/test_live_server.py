@@ -15,8 +15,8 @@ pytest.importorskip("fastapi", reason="run: make live")
 
 from support.live_server import LiveServer  # noqa: E402
 
-from live.channel import Audio  # noqa: E402
 from live.clocked import ClockedServer  # noqa: E402
+from streaming.rings import Chunk  # noqa: E402
 from tools.load_test import load  # noqa: E402
 
 SAMPLES = 208 * 3 + 70
@@ -63,7 +63,7 @@ def test_64_streams_are_each_what_one_is_alone(device, rung, TtLLVC):
         now[0] += wait
     for number, channel in enumerate(channels):
         *chunks, ended = channel.read()
-        assert ended == {"type": "ended"} and all(isinstance(chunk, Audio) for chunk in chunks)
+        assert ended == {"type": "ended"} and all(isinstance(chunk, Chunk) for chunk in chunks)
         value = np.concatenate([chunk.samples for chunk in chunks])
         assert np.array_equal(value, alone[number % len(signals)].numpy()), f"stream {number}"
     server.stop()
