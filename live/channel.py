@@ -169,19 +169,19 @@ class Channel:
         return int(rings.late[place]), int(rings.failed[place]), int(rings.chunks_late[place])
 
     def push(self, samples):
-        """Takes samples [any length], no more than a file has room for. RuntimeError between end() and `ended`."""
+        """Takes samples [any length], no more than a file has room for. ProtocolError between end() and `ended`."""
         rings, place = self._rings, self._place
         if self.is_closed:
             return
         if self._is_ending:
-            raise RuntimeError("the stream is ending; wait for its end or reset it")
+            raise ProtocolError("bad_message", 'audio or an end behind "end"; wait for "ended"')
         if len(samples) > (rings.max_push if self.is_live else rings.capacity - rings.waiting(place)):
             raise ValueError(f"{len(samples)} samples at a time are more than there is room for")
         if len(samples) > self._largest:
             rings.largest[place] = self._largest = len(samples)
         rings.write(place, samples, self._front.clock())
-        if rings.waiting(place) >= rings.window:
-            self._wake()
+        if rings.is_asleep[0] and rings.waiting(place) >= rings.window:
+            self._front.wake()
 
     def end(self):
         """No more samples come: what is left is converted at once, then `ended` follows and a new stream may begin."""

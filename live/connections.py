@@ -12,6 +12,7 @@ the oldest one of the address that has the most makes room. Nobody is refused fo
 import asyncio
 import ipaddress
 import socket
+import struct
 import sys
 import time
 from contextlib import suppress
@@ -232,7 +233,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         while self._stream and not self._until and not self.queue.empty():
             event = self.queue.get_nowait()
             if event["type"] == "websocket.receive":
-                self._give(event["bytes"] if "bytes" in event else event["text"])
+                self._wait(self._stream.take(event["bytes"] if "bytes" in event else event["text"]))
             else:
                 self._lose(event["code"])
         if self._stream:
@@ -267,9 +268,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
                 self._unread, self._needed = bytearray(data[start:]), end - start
                 break
             frames += 1
-            is_plain = data[start] == FIN | Opcode.BINARY and data[start + 1] & MASKED
+            is_plain = data[start] == BINARY and data[start + 1] & MASKED
             if is_plain and end - head <= MAX_FRAME and self._stream and self.conn.current_size is None:
-                self._receive(apply_mask(data[head:end], data[head - 4 : head]))
+                message = apply_mask(data[head:end], data[head - 4 : head])
+                if self._until:
+                    self.queue.put_nowait({"type": "websocket.receive", "bytes": message})
+                else:
+                    self._wait(self._stream.take(message))
             else:
                 self.data_received(bytes(data[start:end]))
             start = end
@@ -289,15 +294,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
         if self._stream and not self._until:
             self.go_on()
-
-    def _receive(self, message):
-        if self._until:
-            self.queue.put_nowait({"type": "websocket.receive", "bytes": message})
-        else:
-            self._give(message)
-
-    def _give(self, message):
-        self._wait(self._stream.take(message))
 
     def _wait(self, seconds):
         """Takes no message for so long: of several such times the longest counts."""
@@ -396,7 +392,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             stream.lost(code)
 
 
-FIN, MASKED = 0x80, 0x80
+LENGTH_16, LENGTH_64 = struct.Struct("!H"), struct.Struct("!Q")
+BINARY, MASKED = 0x80 | Opcode.BINARY, 0x80  # the first byte of a binary message in one frame, a bit of the second
 
 
 def frame_bounds(data, start):
@@ -406,8 +403,9 @@ def frame_bounds(data, start):
         return head, head
     length = data[start + 1] & 0x7F
     if length >= 126:
-        head += 2 if length == 126 else 8
-        length = int.from_bytes(data[start + 2 : head], "big") if head <= len(data) else 0
+        size = LENGTH_16 if length == 126 else LENGTH_64
+        head += size.size
+        length = size.unpack_from(data, start + 2)[0] if head <= len(data) else 0
     if data[start + 1] & MASKED:
         head += 4
     return head, head + length

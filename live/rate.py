@@ -17,6 +17,6 @@ class Rate:
     def take(self, count=1):
         """Takes `count`, whether they are there or not; returns the seconds until the rate is kept again."""
         now = self._clock()
-        self._left = min(self._burst, self._left + (now - self._read) * self._per_second) - count
-        self._read = now
-        return max(0.0, -self._left / self._per_second)
+        left = self._left + (now - self._read) * self._per_second
+        self._left, self._read = (left if left < self._burst else self._burst) - count, now
+        return -self._left / self._per_second if self._left < 0 else 0.0

@@ -198,7 +198,7 @@ class Session:
 
     def _take_audio(self, samples):
         self._taken += len(samples)
-        self._push(self._down.push(samples))
+        self._channel.push(self._down.push(samples))
         if self._hello.mode == "live":
             return self._seconds.take(len(samples) / self._hello.rate)
         self._waits_for_room = not self._channel.has_room
@@ -207,7 +207,7 @@ class Session:
     def _obey(self, message):
         kind = message["type"]
         if kind == "end":
-            self._push(self._down.flush())
+            self._channel.push(self._down.flush())
             self._channel.end()
         elif kind == "reset":
             self._down.reset()
@@ -220,26 +220,17 @@ class Session:
         else:
             raise ProtocolError("bad_message", f"there is no message {kind[:20]!r}")
 
-    def _push(self, samples):
-        try:
-            self._channel.push(samples)
-        except RuntimeError:
-            raise ProtocolError("bad_message", 'audio or an end behind "end"; wait for "ended"') from None
-
     # From the engine to the client.
 
     def flush(self):
         """Sends what there is, as far as the client takes it, and goes on to take a file that has room again."""
         if self._over.done():
             return
-        unsent, is_read = self._unsent, False
         try:
-            while self._connection.writable.is_set() and (unsent or not is_read):
-                if unsent:
-                    self._send_entry(unsent.popleft())
-                else:
-                    unsent.extend(self._channel.read())
-                    is_read = True
+            self._send_unsent()
+            if self._connection.writable.is_set():
+                self._unsent.extend(self._channel.read())
+                self._send_unsent()
         except Exception as error:
             self._end(error)
             return
@@ -249,6 +240,10 @@ class Session:
             if self._channel.has_room:
                 self._waits_for_room = False
                 self._connection.go_on()
+
+    def _send_unsent(self):
+        while self._unsent and self._connection.writable.is_set():
+            self._send_entry(self._unsent.popleft())
 
     def _note_room(self):
         if self._connection.writable.is_set():
@@ -267,11 +262,11 @@ class Session:
 
     def _send_packet(self):
         if self._packet:
-            samples = [chunk.samples for chunk in self._packet]
-            self._send_audio(self._up.push(samples[0] if len(samples) == 1 else np.concatenate(samples)))
+            packet, self._packet = self._packet, []
+            samples = packet[0].samples if len(packet) == 1 else np.concatenate([chunk.samples for chunk in packet])
+            self._send_audio(self._up.push(samples))
             now = self._server.clock()
-            self._window += [(chunk.arrived, chunk.started, chunk.done, now) for chunk in self._packet]
-            self._packet = []
+            self._window += [(chunk.arrived, chunk.started, chunk.done, now) for chunk in packet]
 
     def _send_message(self, message):
         kind = message["type"]

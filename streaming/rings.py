@@ -59,7 +59,8 @@ class Rings:
         self.chunks_in, self.chunks_out = chunks_in, chunks_out
         self.capacity = chunks_in * chunk_len  # samples that may wait
         # The lookahead behind the ring is its beginning again.
-        self._input = allocate((places, self.capacity + lookahead_len), np.float32)
+        self._row = self.capacity + lookahead_len
+        self._input = allocate((places, self._row), np.float32)
         chunk, row = chunk_len * self._input.itemsize, self._input.strides[0]
         shape, strides = (places, chunks_in, self.window), (row, chunk, self._input.itemsize)
         self.windows = np.lib.stride_tricks.as_strided(self._input, shape, strides, writeable=False)
@@ -75,8 +76,9 @@ class Rings:
         # a fraction, and does not let go of the interpreter's lock.
         self._begin, self._written, self._end, self._read = map(memoryview, (self.begin, self.written, self.end, self.read_))
         self._taken, self._done = memoryview(self.taken), memoryview(self.done)
-        self._ring, self._arrived = memoryview(self._input.reshape(-1)), memoryview(self.arrived.reshape(-1))
-        self._output, self._records = (memoryview(of.reshape(-1).view(np.uint8)) for of in (self.output, self.chunks))
+        self._ring, self._arrived, self._output, self._records = (
+            memoryview(array.reshape(-1)) for array in (self._input, self.arrived, self.output, self.chunks.view(np.uint8))
+        )
 
     def open(self, place):
         """Takes a place."""
@@ -97,15 +99,16 @@ class Rings:
 
     def write(self, place, samples, now=0.0):
         """Puts float32 samples [k] that came now, no more than the ring has room for, behind those that are there."""
-        ring, row, count = self._ring, place * self._input.shape[1], len(samples)
+        ring, row, count = self._ring, place * self._row, len(samples)
         start = self._written[place]
-        at = start % self.capacity
-        head = min(count, self.capacity - at)
-        ring[row + at : row + at + head] = samples[:head]
-        if head < count:
-            ring[row : row + count - head] = samples[head:]
-        if at < self.lookahead_len or head < count:
-            ring[row + self.capacity : row + self.capacity + self.lookahead_len] = ring[row : row + self.lookahead_len]
+        at, end = start % self.capacity, row + self.capacity
+        head = self.capacity - at
+        if count <= head:
+            ring[row + at : row + at + count] = samples
+        else:
+            ring[row + at : end], ring[row : row + count - head] = samples[:head], samples[head:]
+        if at < self.lookahead_len or count > head:
+            ring[end : end + self.lookahead_len] = ring[row : row + self.lookahead_len]
         first, last = (start - self.lookahead_len) // self.chunk_len, (start + count - self.lookahead_len) // self.chunk_len
         self._complete(place, first, last, now)
         self._written[place] = start + count
@@ -140,8 +143,8 @@ class Rings:
         for number in range(max(self._read[place], done - most), done):
             slot = place * self.chunks_out + number % self.chunks_out
             position, length, *rest = CHUNK_FIELDS.unpack_from(self._records, slot * CHUNK_FIELDS.size)
-            at = slot * self.chunk_len * 4
-            samples = np.frombuffer(bytes(self._output[at : at + 4 * length]), np.float32)
+            at = slot * self.chunk_len
+            samples = np.frombuffer(self._output[at : at + length].tobytes(), np.float32)
             if position >= begin and self._done[place] - number < self.chunks_out:  # and not overwritten meanwhile
                 chunks.append(Chunk(number, samples, position, *rest))
         self._read[place] = done

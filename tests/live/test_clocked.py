@@ -13,6 +13,7 @@ import pytest
 from support.fake_engine import GAIN, SAMPLE_RATE, FakeEngine
 
 from live.clocked import MAX_FAILURES, ClockedServer
+from live.protocol import ProtocolError
 from streaming.rings import Chunk, ServerFull
 
 CHUNK = 208
@@ -124,7 +125,7 @@ def test_what_comes_out_is_what_went_in_without_a_sample_lost_or_moved():
                 pieces.append(heard(channel)[0])
         for pieces, channel, samples in zip(got, channels, given, strict=True):
             channel.end()
-            with pytest.raises(RuntimeError, match="ending"):
+            with pytest.raises(ProtocolError, match='behind "end"'):
                 channel.push(noise(1))
             sim.run(0.1)
             audio, messages = heard(channel)
