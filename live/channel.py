@@ -21,7 +21,7 @@ MAX_WAIT_CHUNKS = 4
 # Not sent yet, or two chunks where these are longer; then the oldest goes or, of a file, no more is converted.
 MAX_OUTPUT_S = 1.0
 MAX_FILE_INPUT_S = 1.0  # of a file: then its reader is to wait
-MAX_PUSH_S = 3.0  # in one push, or a chunk where that is longer
+MAX_PUSH_S = 1.5  # in one push, or a chunk where that is longer
 SLACK = 4  # chunks that may come out while others are read
 
 
@@ -34,10 +34,11 @@ class LiveRings(Rings):
         self.max_output = max(int(MAX_OUTPUT_S * sample_rate), 2 * chunk_len)
         self.max_file_input = int(MAX_FILE_INPUT_S * sample_rate)
         self.max_push = max(int(MAX_PUSH_S * sample_rate), chunk_len)
-        capacity = max(2 * self.max_wait, self.max_file_input) + self.max_push
+        capacity = max(2 * self.max_wait, self.max_file_input) + 2 * self.max_push
         self.max_unread = self.max_output // chunk_len  # chunks
         most_out = -(-self.max_output // chunk_len)
         super().__init__(places, chunk_len, lookahead_len, -(-capacity // chunk_len), most_out + SLACK, allocate)
+        self.safe = self.capacity - self.max_push
         # Of each place, by its channel:
         self.owner = allocate((places,), np.int64)  # the process that has it, 0 while it is free
         self.is_live = allocate((places,), np.bool_)
@@ -108,6 +109,11 @@ class Front:
         return int(np.count_nonzero(self.rings.owner))
 
     @property
+    def own_streams(self):
+        """How many are open in this process."""
+        return len(self._channels)
+
+    @property
     def is_overloaded(self):
         """Whether chunks take longer than they last."""
         return bool(self.rings.is_overloaded[0])
@@ -131,7 +137,9 @@ class Front:
         done, state = self.rings.done.copy(), (self.is_overloaded, self.failure)
         is_own = self.rings.owner == self._number
         places = np.flatnonzero(is_own & ((done != self._told) | (state != self.state))).tolist()
-        self._told, self.state = done, state
+        self._told = done
+        if state != self.state:
+            self.state = state
         for channel in filter(None, map(self._channels.get, places)):
             channel.on_change()
 
@@ -175,13 +183,13 @@ class Channel:
             return
         if self._is_ending:
             raise ProtocolError("bad_message", 'audio or an end behind "end"; wait for "ended"')
-        if len(samples) > (rings.max_push if self.is_live else rings.capacity - rings.waiting(place)):
+        if len(samples) > (rings.max_push if self.is_live else rings.safe - rings.waiting(place)):
             raise ValueError(f"{len(samples)} samples at a time are more than there is room for")
         if len(samples) > self._largest:
             rings.largest[place] = self._largest = len(samples)
         rings.write(place, samples, self._front.clock())
         if rings.is_asleep[0] and rings.waiting(place) >= rings.window:
-            self._front.wake()
+            self._wake()
 
     def end(self):
         """No more samples come: what is left is converted at once, then `ended` follows and a new stream may begin."""
@@ -218,23 +226,25 @@ class Channel:
                 out.append(self._said.popleft()[1])
             if chunk.position > self._position:
                 out += self._dropped_before(chunk)
-            self._position, self._seen = chunk.position + len(chunk.samples), (chunk.late, chunk.failed)
-            if len(chunk.samples):
+            self._position, self._seen = chunk.position + chunk.length, (chunk.late, chunk.failed)
+            if chunk.length:
                 out.append(chunk)
             if chunk.is_last:
                 out.append({"type": "ended"})
                 self._start()
-        out += [message for _, message in self._said]
-        self._said.clear()
-        if self._state != self._front.state:
-            out += self._changed(*self._front.state)
+        if self._said:
+            out += [message for _, message in self._said]
+            self._said.clear()
+        if self._state is not self._front.state:
+            out += self._changed()
         if out and was_held:
             self._wake()
         return out
 
-    def _changed(self, is_overloaded, failure):
+    def _changed(self):
         """The messages of what all streams are told."""
-        (was_overloaded, had_failed), self._state = self._state, (is_overloaded, failure)
+        (was_overloaded, had_failed), self._state = self._state, self._front.state
+        is_overloaded, failure = self._state
         if is_overloaded != was_overloaded:
             yield {"type": "overload", "on": is_overloaded}
         if failure != had_failed:
@@ -256,6 +266,7 @@ class Channel:
 
     def _wake(self):
         if self._rings.is_asleep[0]:
+            self._rings.is_asleep[0] = False  # before it wakes, and sees by itself whether it may go to sleep
             self._front.wake()
 
     @property

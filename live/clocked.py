@@ -125,7 +125,8 @@ class ClockedServer(Front):
         """Seconds [P] until each stream may take part in a round, infinite while it has nothing to convert."""
         rings, rounds = self.rings, self._rounds
         is_new = rounds.look()
-        self._credit[is_new], self._credited[is_new] = 1, np.nan
+        if is_new.any():
+            self._credit[is_new], self._credited[is_new] = 1, np.nan
         self._drop_late()
         has_clock = rings.is_live & ~rounds.is_ending
         lacking = np.where(has_clock, 1 - self._allow(rounds.is_ready & has_clock, now), 0)

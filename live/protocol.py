@@ -128,7 +128,7 @@ def decode_pcm(data, hello):
             is_audio = (np.abs(samples) <= MAX_SAMPLE).all()  # a NaN is not
         if not is_audio:
             raise ProtocolError("bad_samples", f"samples that are not finite, or beyond ±{MAX_SAMPLE:g}")
-    return samples.astype(np.float32, copy=False)
+    return samples
 
 
 def encode_pcm(samples, format):

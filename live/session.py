@@ -21,6 +21,7 @@ from .access import Access
 from .channel import Front
 from .protocol import FORMATS, VERSION, ProtocolError, decode_pcm, encode_pcm, parse_hello, parse_json
 from .rate import Rate
+from .turns import Turns
 
 PAGE = Path(__file__).resolve().parent / "page"
 
@@ -48,6 +49,7 @@ class Service:
     workers: int = 1  # processes that share what is allowed to strangers
     page: Path = PAGE
     drain_s: float = 0.0  # that streams may go on when no new ones are taken any more
+    turns: Turns = field(default_factory=Turns)
 
 
 async def serve(websocket, service):
@@ -200,6 +202,7 @@ class Session:
         self._taken += len(samples)
         self._channel.push(self._down.push(samples))
         if self._hello.mode == "live":
+            self._service.turns.gather(self._server.own_streams)
             return self._seconds.take(len(samples) / self._hello.rate)
         self._waits_for_room = not self._channel.has_room
         return float("inf") if self._waits_for_room else 0.0
@@ -243,22 +246,20 @@ class Session:
 
     def _send_unsent(self):
         while self._unsent and self._connection.writable.is_set():
-            self._send_entry(self._unsent.popleft())
+            entry = self._unsent.popleft()
+            if isinstance(entry, Chunk):
+                self._packet.append(entry)
+                if len(self._packet) == self._chunks_a_message:
+                    self._send_packet()
+            else:
+                self._send_packet()
+                self._send_message(entry)
 
     def _note_room(self):
         if self._connection.writable.is_set():
             self._stuck = None
         elif self._stuck is None:
             self._stuck = self._server.clock()
-
-    def _send_entry(self, entry):
-        if isinstance(entry, Chunk):
-            self._packet.append(entry)
-            if len(self._packet) == self._chunks_a_message:
-                self._send_packet()
-        else:
-            self._send_packet()
-            self._send_message(entry)
 
     def _send_packet(self):
         if self._packet:

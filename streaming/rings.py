@@ -26,7 +26,7 @@ CHUNK = np.dtype(
     [("position", "i8"), ("length", "i8"), ("late", "i8"), ("failed", "i8"), ("is_last", "i8")]
     + [("arrived", "f8"), ("started", "f8"), ("done", "f8")]
 )
-CHUNK_FIELDS = struct.Struct("=5q3d")
+unpack_chunk = struct.Struct("=5q3d").unpack_from
 
 
 class ServerFull(LLVCError):
@@ -39,6 +39,7 @@ class Chunk(NamedTuple):
     number: int  # of the place's chunks
     samples: np.ndarray  # [k]
     position: int  # of the first sample
+    length: int
     late: int  # samples of the place that were dropped so far because they were late,
     failed: int  # or because the engine failed
     is_last: int  # of its run
@@ -58,6 +59,7 @@ class Rings:
         self.window = chunk_len + lookahead_len  # samples that converting a chunk takes
         self.chunks_in, self.chunks_out = chunks_in, chunks_out
         self.capacity = chunks_in * chunk_len  # samples that may wait
+        self.safe = self.capacity  # of these the newest ones, which no write under way is about to overwrite
         # The lookahead behind the ring is its beginning again.
         self._row = self.capacity + lookahead_len
         self._input = allocate((places, self._row), np.float32)
@@ -72,13 +74,12 @@ class Rings:
         self.is_open = allocate((places,), np.bool_)
         # The engine's side's.
         self.taken, self.done, self.late, self.failed = (allocate((places,), np.int64) for _ in range(4))
-        # The same memory for the giver, who is concerned with one place: as plain numbers and copies of bytes it costs
-        # a fraction, and does not let go of the interpreter's lock.
-        self._begin, self._written, self._end, self._read = map(memoryview, (self.begin, self.written, self.end, self.read_))
-        self._taken, self._done = memoryview(self.taken), memoryview(self.done)
-        self._ring, self._arrived, self._output, self._records = (
-            memoryview(array.reshape(-1)) for array in (self._input, self.arrived, self.output, self.chunks.view(np.uint8))
-        )
+        # The same memory for the giver, who is concerned with one place: plain numbers and copies of bytes cost a
+        # fraction of what arrays do, and do not let go of the interpreter's lock.
+        counters = self.begin, self.written, self.end, self.read_, self.taken, self.done
+        self._begin, self._written, self._end, self._read, self._taken, self._done = map(memoryview, counters)
+        arrays = self._input, self.arrived, self.output, self.chunks.view(np.uint8)
+        self._ring, self._arrived, self._output, self._records = (memoryview(array.reshape(-1)) for array in arrays)
 
     def open(self, place):
         """Takes a place."""
@@ -109,8 +110,8 @@ class Rings:
             ring[row + at : end], ring[row : row + count - head] = samples[:head], samples[head:]
         if at < self.lookahead_len or count > head:
             ring[end : end + self.lookahead_len] = ring[row : row + self.lookahead_len]
-        first, last = (start - self.lookahead_len) // self.chunk_len, (start + count - self.lookahead_len) // self.chunk_len
-        self._complete(place, first, last, now)
+        complete = start - self.lookahead_len
+        self._complete(place, complete // self.chunk_len, (complete + count) // self.chunk_len, now)
         self._written[place] = start + count
 
     def finish(self, place, now=0.0):
@@ -142,10 +143,10 @@ class Rings:
         begin, done, chunks = self._begin[place], self._done[place], []
         for number in range(max(self._read[place], done - most), done):
             slot = place * self.chunks_out + number % self.chunks_out
-            position, length, *rest = CHUNK_FIELDS.unpack_from(self._records, slot * CHUNK_FIELDS.size)
+            fields = unpack_chunk(self._records, slot * CHUNK.itemsize)
             at = slot * self.chunk_len
-            samples = np.frombuffer(self._output[at : at + length].tobytes(), np.float32)
-            if position >= begin and self._done[place] - number < self.chunks_out:  # and not overwritten meanwhile
-                chunks.append(Chunk(number, samples, position, *rest))
+            samples = np.frombuffer(self._output[at : at + fields[1]].tobytes(), np.float32)
+            if fields[0] >= begin and self._done[place] - number < self.chunks_out:  # and not overwritten meanwhile
+                chunks.append(Chunk(number, samples, *fields))
         self._read[place] = done
         return chunks

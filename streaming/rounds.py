@@ -30,8 +30,9 @@ class Rounds:
         rings = self.rings
         end, begin, written = rings.end.copy(), rings.begin.copy(), rings.written.copy()  # in this order
         is_new = begin != self._run
-        self._run[is_new] = rings.taken[is_new] = begin[is_new]
-        self._is_fresh[is_new], self._has_ended[is_new] = True, False
+        if is_new.any():
+            self._run[is_new] = rings.taken[is_new] = begin[is_new]
+            self._is_fresh[is_new], self._has_ended[is_new] = True, False
         self.waiting = np.where(rings.is_open, written - rings.taken, 0)
         self.is_ending = rings.is_open & (end >= begin) & ~self._has_ended
         self.is_ready = self.is_ending | (self.waiting >= rings.window)
@@ -47,11 +48,18 @@ class Rounds:
         """Converts the next chunk of these places [S], ascending, which have samples waiting and are ready.
 
         Puts what the engine has finished by then into their output. Where it fails what was under way is lost; the
-        streams go on behind it, as from their start.
+        streams go on behind it, as from their start. A place whose giver may have overwritten the chunk meanwhile is
+        left out: that one is to be skipped, with all that wait too long.
         """
         rings = self.rings
-        chunks, waiting = self._take(places, clock()), self.waiting[places]
-        samples = rings.windows[places, self._slot(chunks)]  # [S, chunk_len + lookahead_len]
+        taken, waiting = rings.taken[places], self.waiting[places]
+        samples = rings.windows[places, self._slot(taken)]  # [S, chunk_len + lookahead_len]
+        is_whole = rings.written[places] - taken <= rings.safe
+        if not is_whole.all():
+            places, waiting, samples = places[is_whole], waiting[is_whole], samples[is_whole]
+        if not len(places):
+            return
+        chunks = self._take(places, clock())
         if (waiting < rings.window).any():
             samples[np.arange(rings.window) >= waiting[:, None]] = 0
         frames = -(-chunks["length"] // self.engine.frame_len)
@@ -89,12 +97,12 @@ class Rounds:
         chunks["position"], chunks["started"] = rings.taken[places], now
         chunks["length"] = np.minimum(waiting, rings.chunk_len)
         chunks["is_last"] = self.is_ending[places] & (waiting <= rings.chunk_len)
-        chunks["arrived"] = np.where(chunks["length"], rings.arrived[places, self._slot(chunks)], now)
+        chunks["arrived"] = np.where(chunks["length"], rings.arrived[places, self._slot(chunks["position"])], now)
         rings.taken[places] += chunks["length"]
         return chunks
 
-    def _slot(self, chunks):
-        return chunks["position"] // self.rings.chunk_len % self.rings.chunks_in
+    def _slot(self, positions):
+        return positions // self.rings.chunk_len % self.rings.chunks_in
 
     def _restart(self, places):
         if len(places):

@@ -139,7 +139,7 @@ def test_what_comes_out_is_what_went_in_without_a_sample_lost_or_moved():
 
 def test_a_tail_longer_than_what_may_wait_to_be_sent_is_not_dropped():
     with Simulation(places=1) as sim:
-        channel, samples, got = sim.server.open(), noise(3 * SAMPLE_RATE), []
+        channel, samples, got = sim.server.open(), noise(SAMPLE_RATE * 3 // 2), []
         channel.push(samples)
         channel.end()
         for _ in range(10):
@@ -223,6 +223,45 @@ def test_what_waits_is_bounded_also_while_the_engine_does_not_come_to_it():
         assert dropped == {"type": "dropped", "samples": channel.dropped, "reason": "late"}
         audio = np.concatenate(got)
         assert np.array_equal(audio, GAIN * given[channel.dropped :][: len(audio)]) and len(audio) > 0
+
+
+@pytest.mark.parametrize("is_before", [False, True])
+def test_a_burst_while_the_engine_gathers_is_late_and_no_sample_is_garbled(is_before):
+    with Simulation(places=2) as sim:
+        rings, burst = sim.server.rings, [noise(SAMPLE_RATE) for _ in range(6)]
+        assert sum(map(len, burst)) > rings.capacity
+
+        class Bursting:
+            """The ring's windows, while the client sends in the middle of their gathering."""
+
+            def __init__(self, windows):
+                self.windows = windows
+
+            def __getitem__(self, index):
+                samples = self.windows[index]
+                for samples_of_burst in burst:
+                    client.given.append(samples_of_burst)
+                    client.channel.push(samples_of_burst)
+                burst.clear()
+                return self.windows[index] if is_before else samples
+
+        client, other = (Client(sim, sim.server.open()) for _ in range(2))
+        client.speak(20 * PERIOD)
+        other.channel.push(noise(CHUNK + 16))
+        rings.windows = Bursting(rings.windows)
+        for _ in range(200):
+            sim.run(PERIOD)
+            audio, said = heard(client.channel)
+            client.got.append(audio)
+            client.messages += said
+        assert not burst and len(heard(other.channel)[0]) == CHUNK  # which is converted all the same
+        (dropped,) = client.messages
+        lost = dropped["samples"]
+        assert dropped["reason"] == "late" and lost == client.channel.dropped > 4 * SAMPLE_RATE
+        whole, got = GAIN * np.concatenate(client.given), np.concatenate(client.got)
+        head = np.flatnonzero(got != whole[: len(got)])[0]
+        assert np.array_equal(got[head:], whole[head + lost : len(got) + lost])
+        assert len(whole) - len(got) - lost < CHUNK + 16
 
 
 def test_overload_is_told_and_ends_by_itself():
