@@ -8,7 +8,6 @@ import { Browser } from "./engines.js";
 import { Unwanted } from "./wanted.js";
 
 const $ = (id) => document.getElementById(id);
-const CHUNK_MS = 13;
 const TOO_SLOW = 0.95; // of a chunk's time: nothing is left for what else the machine does
 const NOT_INSTALLED = "this browser (not installed; on the server's machine: make page)";
 
@@ -88,15 +87,16 @@ export class Choice {
 
   show() {
     if (this.engine === this.server) return this.say("");
-    const { shares, factor, name } = this.browser;
+    const { shares, factor, name, seconds } = this.browser;
+    const ms = (key) => Number((1000 * seconds * key).toFixed(1));
     const share = (key) => `${shares.get(key).toFixed(2)} of real time`;
     $("factor").replaceChildren(
-      ...[...shares.keys()].map((key) => new Option(`${CHUNK_MS * key} ms: ${share(key)}`, key, false, key === factor)),
+      ...[...shares.keys()].map((key) => new Option(`${ms(key)} ms: ${share(key)}`, key, false, key === factor)),
     );
     const isSlow = shares.get(factor) > TOO_SLOW;
     const advice = factor === [...shares.keys()].at(-1) ? "take a faster machine" : "take longer chunks";
     const warning = isSlow ? ` That is too slow for a voice, and there will be gaps: ${advice}.` : "";
-    this.say(`${name}. This machine: ${share(factor)} in chunks of ${CHUNK_MS * factor} ms.${warning}`, isSlow);
+    this.say(`${name}. This machine: ${share(factor)} in chunks of ${ms(factor)} ms.${warning}`, isSlow);
   }
 
   say(text, bad = false) {

@@ -41,7 +41,7 @@ export class Server {
   }
 }
 
-// Chunks of so many times 13 ms are tried. The shortest is taken whose conversion takes no more than this share of its time.
+// Chunks of so many windows of the voice are tried. The shortest is taken whose conversion takes no more than this share of its time.
 const FACTORS = [1, 2, 4];
 const ENOUGH = 0.7;
 
@@ -54,6 +54,7 @@ export class Browser {
     this.voice = voice;
     this.name = null; // of the voice, once it was measured
     this.shares = new Map(); // of a chunk's time that its conversion takes, by factor
+    this.seconds = null; // of a chunk at factor 1, once it was measured
     this.factor = FACTORS[0];
   }
 
@@ -63,8 +64,8 @@ export class Browser {
 
   // How fast this machine converts; chooses the shortest chunk that it keeps up with. An Error if the voice cannot be run.
   async measure(signal) {
-    const { name, shares } = await this.ask({ type: "measure", factors: FACTORS }, signal);
-    Object.assign(this, { name, shares });
+    const { name, shares, seconds } = await this.ask({ type: "measure", factors: FACTORS }, signal);
+    Object.assign(this, { name, shares, seconds });
     this.factor = FACTORS.find((factor) => shares.get(factor) <= ENOUGH) ?? FACTORS.at(-1);
   }
 

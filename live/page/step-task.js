@@ -13,18 +13,20 @@ const CHUNKS = 12; // that a measurement takes at least
 const MEASURE_MS = 300; // and how long
 
 const tasks = {
-  // Says `measured`: the voice's `name`, and by factor the `share` of a chunk's time that its conversion takes.
+  // Says `measured`: the voice's `name`, by factor the `share` of a chunk's time that its conversion takes, and the `seconds`
+  // of a chunk at factor 1.
   async measure({ voice, factors }) {
     const model = await load(voice);
     const shares = new Map();
-    let name;
+    let name, seconds;
     for (const factor of factors) {
       const step = await openStep(model, factor);
       name = step.name;
+      seconds = step.chunk / step.rate / factor;
       shares.set(factor, await measure(step));
       await step.close();
     }
-    postMessage({ type: "measured", name, shares });
+    postMessage({ type: "measured", name, shares, seconds });
   },
 
   // Converts `samples` at `rate` Hz: says `progress` with the `share` that is done, and `converted` with the samples.

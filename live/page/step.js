@@ -18,7 +18,7 @@ export class Step {
   // A step of `chunkFactor` decoder windows. `ort` is ONNX Runtime's module, `model` the file's bytes (Uint8Array),
   // `options` are those of its session. An Error with a sentence where the file is none that this can run.
   static async open(ort, model, { chunkFactor = 1, ...options } = {}) {
-    if (!(Number.isInteger(chunkFactor) && chunkFactor > 0)) throw new Error("A chunk is a whole number of times 13 ms.");
+    if (!(Number.isInteger(chunkFactor) && chunkFactor > 0)) throw new Error("A chunk is a whole number of windows.");
     const metadata = readMetadata(model);
     const numbers = NUMBERS.map((name) => Number(metadata.get(name) ?? NaN));
     if (!numbers.every((x) => Number.isInteger(x) && x >= 0) || !metadata.has("state")) throw new Error(NO_VOICE);
