@@ -27,13 +27,14 @@ FFT = 1024  # pyworld's own choice at this rate and pitch floor; leaves room for
 F0_RANGE = (65.0, 450.0)  # Hz
 COEFFICIENTS = 40  # of a cepstrum: formants, but not the harmonics or a room
 MAX_GAIN = 3.0  # nepers of amplitude, either way
+FADE = 7  # frames
 # The pitch of women is some 1.7 times that of men, their formants some 1.16 times as high (Peterson and Barney, 1952).
 FORMANT_EXPONENT = 0.25
 
 
 @dataclass(frozen=True)
 class TargetVoice:
-    """f0 (Hz): the usual pitch; octave_below (Hz): voices lower than that are raised by one.
+    """f0 (Hz): the usual pitch; octave_below (Hz): voices lower than that are raised by one, none if it is 0.
 
     Formants are scaled by formant_scale * (f0 / the speaker's median pitch) ** formant_exponent: higher voices have
     shorter vocal tracts. cepstrum [COEFFICIENTS]: that of the mean log power spectrum of loud voiced speech.
@@ -53,7 +54,8 @@ class TargetVoice:
             numbers = np.array(
                 [voice.f0, voice.octave_below, voice.formant_scale, voice.formant_exponent, *voice.cepstrum]
             )
-            if len(voice.cepstrum) != COEFFICIENTS or not np.isfinite(numbers).all() or (numbers[:3] <= 0).any():
+            impossible = voice.f0 <= 0 or voice.octave_below < 0 or voice.formant_scale <= 0
+            if len(voice.cepstrum) != COEFFICIENTS or not np.isfinite(numbers).all() or impossible:
                 raise ValueError
         except (ValueError, TypeError):
             raise LLVCError(f"{path}: not a voice as `python -m training voice` writes it") from None
@@ -134,11 +136,18 @@ def to_target(analysis, speaker, voice):
     difference[-COEFFICIENTS + 1 :] = difference[COEFFICIENTS - 1 : 0 : -1]
     wanted = scale_formants(analysis.spectrum, voice.formant_ratio(speaker.median_f0)) + np.fft.rfft(difference).real
     gain = np.clip((wanted - analysis.spectrum) / 2, -MAX_GAIN, MAX_GAIN)
+    gain *= _share_of_voice(analysis.f0)[:, None]
 
     x = analysis.samples
     y = _octave_up(x, analysis.f0) if speaker.median_f0 < voice.octave_below else x
     y = _filter(y, _minimum_phase(gain))
     return y * np.sqrt(np.mean(x**2) / max(np.mean(y**2), 1e-12))
+
+
+def _share_of_voice(f0):
+    """How much of each frame [T] is voiced, 0 to 1, faded over 20 ms: gains of voiced speech make noise of the rest."""
+    fade = np.hanning(FADE + 2)[1:-1]
+    return np.convolve(f0 > 0, fade / fade.sum())[FADE // 2 : FADE // 2 + len(f0)]
 
 
 def _octave_up(x, f0):
