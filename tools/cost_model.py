@@ -36,13 +36,13 @@ DRAM_BYTES_PER_US = 288e3
 PCIE_BYTES_PER_US = 32e3
 
 # Of a round of the fused program, by its streams (with several the state is in DRAM): docs/PERF.md, by the estimate.
-ROUND_CYCLES = {1: 82_403, 2: 106_447, 4: 183_344}
+ROUND_CYCLES = {1: 68_815, 2: 83_533, 4: 131_697}
 CYCLES_MARGIN = (1, 2)
 TRANSFER_US = (5.0, 7.0)  # of a small transfer, each way
 
 CASES = [(n, batch_size) for batch_size in (1, 8, 10, 32, 64) for n in (1, 2, 4)]
 FUSED_CASES = [(n, batch_size) for batch_size in (1, 4, 8, 16, 64, 370) for n in (1, 2, 4)]
-FUSED_STREAMS = range(8, 1201, 8)
+FUSED_STREAMS = range(8, 2001, 8)
 REAL_TIME_SHARE = 0.3
 STREAMS = range(2, 513, 2)
 
