@@ -210,7 +210,9 @@ def test_without_a_network(chromium, folder, tmp_path):
 
 
 def test_a_machine_that_is_too_slow_is_told_before(chromium, site):
-    measured = 'postMessage({ type: "measured", name: "v", shares: new Map([[1, 3.1], [2, 2.6], [4, 2.2]]) });'
+    measured = (
+        'postMessage({ type: "measured", name: "v", shares: new Map([[1, 3.1], [2, 2.6], [4, 2.2]]), seconds: 0.013 });'
+    )
     with opened(chromium, site.page, routes=[("**/step-task.js", measured)], service_workers="block") as page:
         note(
             page,

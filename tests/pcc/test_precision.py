@@ -58,5 +58,5 @@ def test_fused(calls, ttnn):
     assert compute.config.fp32_dest_acc_en and not compute.config.math_approx_mode
     modes = list(compute.config.unpack_to_dest_mode)
     exact = [i for i, mode in enumerate(modes) if mode == ttnn.UnpackToDestMode.UnpackToDestFp32]
-    # ROWS_EXACT, WAVE_EXACT and RESIDUAL of kernels/numbers.h
-    assert exact == [3, 6, 11] and len(NOT_ROUNDED) == 3
+    # ROWS, SHUT and RESIDUAL of kernels/numbers.h
+    assert exact == [2, 3, 8] and len(NOT_ROUNDED) == 3
