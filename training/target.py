@@ -27,7 +27,7 @@ FFT = 1024  # pyworld's own choice at this rate and pitch floor; leaves room for
 F0_RANGE = (65.0, 450.0)  # Hz
 COEFFICIENTS = 40  # of a cepstrum: formants, but not the harmonics or a room
 MAX_GAIN = 3.0  # nepers of amplitude, either way
-FADE = 7  # frames
+FADE = 7  # frames of 5 ms
 # The pitch of women is some 1.7 times that of men, their formants some 1.16 times as high (Peterson and Barney, 1952).
 FORMANT_EXPONENT = 0.25
 
@@ -145,7 +145,7 @@ def to_target(analysis, speaker, voice):
 
 
 def _share_of_voice(f0):
-    """How much of each frame [T] is voiced, 0 to 1, faded over 20 ms: gains of voiced speech make noise of the rest."""
+    """How much of each frame [T] is voiced, 0 to 1, faded over FADE: gains of voiced speech make noise of the rest."""
     fade = np.hanning(FADE + 2)[1:-1]
     return np.convolve(f0 > 0, fade / fade.sum())[FADE // 2 : FADE // 2 + len(f0)]
 
