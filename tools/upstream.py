@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,14 +45,16 @@ TOPS = {**dict.fromkeys(("reference", "streaming", "tt", "demo", "ttnn_llvc"), "
 MISSING = {"audio", "live", "corpus", "evaluation", "training", "tools", "hypothesis"}
 
 
+@cache
 def imported(source):
     """Names of the modules that a file imports, wherever it does: `import a.b`, `from a import b` as a and a.b."""
+    names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
 
 
 def demo_modules():
@@ -92,7 +95,7 @@ def _unused(sources, stays, others):
     waiting = others + [sources[name] for name in sources.keys() - stays - {*support.values()}]
     used = set()
     while waiting:
-        more = support.keys() & set(imported(waiting.pop())) - used
+        more = support.keys() & imported(waiting.pop()) - used
         used |= more
         waiting += [sources[support[module]] for module in more]
     return {name for module, name in support.items() if module not in used}

@@ -70,12 +70,17 @@ def mesh_device(device_params):
 """
 
 
-def make_tree(root, place):
-    """Writes what goes into tt-metal to `place` under `root`, an empty folder; returns its folder."""
+def make_checkout(root):
+    """Makes such a tree of `root`, an empty folder."""
     scripts = root / "tests" / "scripts"
     scripts.mkdir(parents=True)
     (scripts / "common.py").write_text("anything = None\n")
     (root / "tt_metal").mkdir()
     (root / "conftest.py").write_text(CONFTEST)
     (root / "pytest.ini").write_text(PYTEST_INI)
+
+
+def make_tree(root, place):
+    """Such a tree, with what goes into tt-metal at `place`; returns its folder."""
+    make_checkout(root)
     return write(root, place)[0]
