@@ -22,6 +22,7 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.golden import small_voice
 
 from audio.reading import AudioReader, Block
 from audio.recording import AudioError, Recording, read_audio
@@ -470,27 +471,28 @@ def test_hours_in_bounded_memory(monkeypatch):
 
 def piped(content, *options):
     """demo.py from stdin to stdout."""
-    command = [sys.executable, str(ROOT / "demo.py"), "--backend", "cpu", "-i", "-", "-o", "-", *options]
-    return subprocess.run(command, input=content, capture_output=True, timeout=300)
+    command = [sys.executable, str(ROOT / "demo.py"), "-i", "-", "-o", "-", *options]
+    return subprocess.run(command, input=content, capture_output=True, timeout=600)
 
 
 @pytest.mark.slow
 def test_a_pipe_in_and_a_pipe_out(tmp_path):
     (tmp_path / "in.wav").write_bytes(wav(speech()))
-    assert main(["--backend", "cpu", "-i", str(tmp_path / "in.wav"), "-o", str(tmp_path / "out.wav")]) == 0
+    voice = small_voice(tmp_path)
+    assert main([*voice, "-i", str(tmp_path / "in.wav"), "-o", str(tmp_path / "out.wav")]) == 0
     expected = soundfile.read(tmp_path / "out.wav", dtype="int16")[0]
-    process = piped(wav(speech(), 0xFFFFFFFF, 0xFFFFFFFF), "-s")
+    process = piped(wav(speech(), 0xFFFFFFFF, 0xFFFFFFFF), *voice, "-s")
     assert process.returncode == 0 and process.stdout[:4] == b"RIFF" and b"Traceback" not in process.stderr
     samples = np.frombuffer(process.stdout[44:], "<i2")
     assert len(samples) == 16000 and np.abs(samples.astype(int) - expected).max() <= 2
     raw = np.rint(speech() * 32767).astype("<i2").tobytes()
-    process = piped(raw, "--raw", "s16", "--rate", "16000")
+    process = piped(raw, *voice, "--raw", "s16", "--rate", "16000")
     assert np.abs(np.frombuffer(process.stdout, "<i2").astype(int) - expected).max() <= 2
 
 
-def test_a_live_filter_answers_before_the_end():
+def test_a_live_filter_answers_before_the_end(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "demo.py"), "--backend", "cpu", "-s", "-i", "-", "-o", "-"]
+        [sys.executable, str(ROOT / "demo.py"), *small_voice(tmp_path), "-s", "-i", "-", "-o", "-"]
         + ["--raw", "s16", "--rate", "16000"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -502,12 +504,12 @@ def test_a_live_filter_answers_before_the_end():
     process.stdout.close()
     process.stdin.write(bytes(2 * 16000))
     process.stdin.close()
-    assert process.wait(60) == 0  # the reader went away
+    assert process.wait(600) == 0  # the reader went away
 
 
 def test_what_cannot_be_written_is_told(tmp_path, capsys):
     (tmp_path / "in.wav").write_bytes(wav(speech(0.2)))
-    assert main(["--backend", "cpu", "-i", str(tmp_path / "in.wav"), "-o", "/dev/full"]) == 1
+    assert main([*small_voice(tmp_path), "-i", str(tmp_path / "in.wav"), "-o", "/dev/full"]) == 1
     assert "No space left" in capsys.readouterr().err
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 from support.rung import RUNG
-from support.tt_metal import PLUGINS, make_tree
+from support.tt_metal import PLUGINS, make_checkout, make_tree
 
 from tools.upstream import EXPERIMENTAL, LARGEST, PLACE
 
@@ -57,7 +57,7 @@ def run(arguments, cwd, mock=False):
     environment = {k: v for k, v in os.environ.items() if mock or k != "TT_METAL_MOCK_CLUSTER_DESC_PATH"}
     environment |= {"PYTHONPATH": str(cwd), **PLUGINS}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=280
+        [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=600
     )
 
 
@@ -144,23 +144,27 @@ def test_files_are_as_its_hooks_want_them(tree):
 
 
 def test_an_older_copy_is_replaced_and_nothing_else(tmp_path):
-    make_tree(tmp_path, PLACE)
-    (tmp_path / PLACE / "stale.py").write_text("")
+    make_checkout(tmp_path)
+    older = tmp_path / PLACE
+    older.mkdir(parents=True)
+    for name in ("ttnn_llvc.py", "stale.py"):
+        (older / name).write_text("")
     command = [sys.executable, str(ROOT / "tools" / "upstream.py"), str(tmp_path)]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    process = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert process.returncode == 0, process.stderr
-    assert not (tmp_path / PLACE / "stale.py").exists() and "LLVC unit tests" in process.stdout
+    assert not (older / "stale.py").exists() and (older / "ttnn_llvc.py").read_text()
+    assert "LLVC unit tests" in process.stdout
     other = tmp_path / EXPERIMENTAL
     other.mkdir(parents=True)
     (other / "mine.py").write_text("")
-    process = subprocess.run([*command, "--experimental"], capture_output=True, text=True, timeout=120)
+    process = subprocess.run([*command, "--experimental"], capture_output=True, text=True, timeout=600)
     assert process.returncode == 1 and process.stderr.count("\n") == 1 and "no copy of this project" in process.stderr
     assert [path.name for path in other.iterdir()] == ["mine.py"]
     command[-1] = str(tmp_path / "elsewhere")
-    process = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    process = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert process.returncode == 1 and "no checkout of tt-metal" in process.stderr
     environment = {**os.environ, "GIT_DIR": str(tmp_path)}
     command[-1] = str(tmp_path)
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert process.returncode == 1 and "is no clone" in process.stderr and process.stderr.count("\n") == 1
     assert (tmp_path / PLACE / "ttnn_llvc.py").exists() and not list(tmp_path.glob(".llvc-*"))

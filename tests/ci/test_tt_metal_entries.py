@@ -126,7 +126,7 @@ def selected(tmp_path_factory):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=600,
         )
         assert process.returncode == 0, process.stdout + process.stderr
         for (name, call), (code, items) in zip(calls, json.loads(out.read_text()), strict=True):

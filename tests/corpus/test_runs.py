@@ -224,7 +224,7 @@ def test_a_folder_without_permission():
         queue = multiprocessing.get_context("fork").Queue()
         process = multiprocessing.get_context("fork").Process(target=as_nobody, args=(folder, queue))
         process.start()
-        names, failures = queue.get(timeout=60)
+        names, failures = queue.get(timeout=600)
         process.join()
     assert names == ["a/0.wav"] and failures == [("b", "b: cannot be read (Permission denied)")]
 

@@ -90,7 +90,7 @@ def test_a_newcomer_without_a_checkpoint(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert process.returncode == 0, process.stderr
     if not (ROOT / DEFAULT_CHECKPOINT).exists():
@@ -516,11 +516,11 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path, small, streams):
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a runner in the background ignores it
     )
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 600
     while not list(out.glob("*.wav")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "interrupted" in err and "Traceback" not in err
     written = list(out.iterdir())

@@ -82,7 +82,7 @@ def example(request, tmp_path):
         (tmp_path / "model.onnx").write_bytes(model())
         command.extend([str(EXAMPLES / f"onnx_stream.{request.param}"), "model.onnx", "in.wav", "out.wav"])
         process = subprocess.run(
-            command, cwd=tmp_path, env=os.environ | {variable: str(stubs)}, capture_output=True, text=True, timeout=120
+            command, cwd=tmp_path, env=os.environ | {variable: str(stubs)}, capture_output=True, text=True, timeout=600
         )
         return process, tmp_path / "out.wav"
 

@@ -134,7 +134,7 @@ def test_the_example_in_python(exported, tmp_path):
         [sys.executable, ROOT / "examples" / "onnx_stream.py", model, speech, out],
         cwd=tmp_path,
         check=True,
-        timeout=120,
+        timeout=600,
     )
     assert np.abs(soundfile.read(out)[0] - expected).max() < 1e-4
 
@@ -142,13 +142,13 @@ def test_the_example_in_python(exported, tmp_path):
 def test_the_example_in_javascript(exported, tmp_path):
     """Where node and its package are: NODE_PATH names a folder that has onnxruntime-node."""
     found = shutil.which("node") and subprocess.run(
-        ["node", "-e", "require('onnxruntime-node')"], capture_output=True, env=os.environ, timeout=120
+        ["node", "-e", "require('onnxruntime-node')"], capture_output=True, env=os.environ, timeout=600
     )
     if not found or found.returncode:
         pytest.skip("needs node and onnxruntime-node: npm i --ignore-scripts onnxruntime-node, and NODE_PATH")
     model, speech, expected = exported
     out = tmp_path / "out.wav"
-    subprocess.run(["node", ROOT / "examples" / "onnx_stream.js", model, speech, out], check=True, timeout=120)
+    subprocess.run(["node", ROOT / "examples" / "onnx_stream.js", model, speech, out], check=True, timeout=600)
     assert np.abs(soundfile.read(out)[0] - expected).max() < 1e-4
 
 

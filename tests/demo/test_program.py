@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from support.golden import small_voice
 
 from audio import reading
 from demo import cli, download_weights, export
@@ -123,7 +124,7 @@ def test_an_interrupt_while_libraries_load():
         assert (process.returncode, process.stdout, process.stderr) == expected
 
 
-def test_an_interrupt_that_a_library_swallows_stops_the_conversion(recording, monkeypatch, capsys):
+def test_an_interrupt_that_a_library_swallows_stops_the_conversion(recording, tmp_path, monkeypatch, capsys):
     """In an import, say: nothing is written, and the next run is none the worse."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     load, target = cli.load_voice, recording.parent / "out.wav"
@@ -133,7 +134,7 @@ def test_an_interrupt_that_a_library_swallows_stops_the_conversion(recording, mo
             signal.raise_signal(signal.SIGINT)
         return load(*arguments)
 
-    options = ["--backend", "cpu", "-i", str(recording), "-o", str(target)]
+    options = [*small_voice(tmp_path), "-i", str(recording), "-o", str(target)]
     try:
         monkeypatch.setattr(cli, "load_voice", swallowing)
         assert cli.main(options) == 130 and not target.exists()
@@ -169,11 +170,12 @@ def recording(tmp_path):
 
 
 def demo(recording, *options, redirect=""):
-    """demo.py, by a shell that redirects what it writes."""
-    command = [sys.executable, str(ROOT / "demo.py"), "--backend", "cpu", "-i", str(recording), *map(str, options)]
+    """demo.py with a small voice, by a shell that redirects what it writes."""
+    voice = small_voice(recording.parent)
+    command = [sys.executable, str(ROOT / "demo.py"), *voice, "-i", str(recording), *map(str, options)]
     environment = os.environ | {"PYTHONUNBUFFERED": ""}  # messages are written at the end
     shell = ["sh", "-c", f'"$@" {redirect}', "sh", *command]
-    return subprocess.run(shell, cwd=recording.parent, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(shell, cwd=recording.parent, env=environment, capture_output=True, text=True, timeout=600)
 
 
 @pytest.mark.slow
@@ -207,8 +209,9 @@ def test_a_disk_that_is_full(recording):
     for path in outputs:
         path.write_bytes(b"old")
     soundfile.write(recording, np.random.default_rng(0).uniform(-0.1, 0.1, 16000), 16000)
-    command = [sys.executable, "-c", LIMITED, str(ROOT), str(recording), *map(str, outputs)]
-    process = subprocess.run(command, cwd=recording.parent, capture_output=True, text=True, timeout=120)
+    voice = small_voice(recording.parent)
+    command = [sys.executable, "-c", LIMITED, str(ROOT), str(recording), *map(str, outputs), *voice]
+    process = subprocess.run(command, cwd=recording.parent, capture_output=True, text=True, timeout=600)
     assert process.returncode == 0, process.stderr
     errors = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
     for path, error in zip(outputs, errors, strict=True):
@@ -229,7 +232,7 @@ def limited(*arguments):
     resource.setrlimit(resource.RLIMIT_FSIZE, (300, resource.RLIM_INFINITY))
     return loaded
 cli.load_voice = limited
-sound, report, picture = sys.argv[3:]
+sound, report, picture, *voice = sys.argv[3:]
 for options in (["-o", sound], ["-o", "/dev/null", "--json", report], ["-o", "/dev/null", "--plot", picture]):
-    assert cli.main(["--backend", "cpu", "-i", sys.argv[2], *options]) == 1
+    assert cli.main([*voice, "-i", sys.argv[2], *options]) == 1
 """

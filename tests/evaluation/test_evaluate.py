@@ -74,7 +74,7 @@ def options(folders, output, *more):
 def report(folders, tmp_path_factory):
     """The bundled voice's report."""
     folder = tmp_path_factory.mktemp("report")
-    code = main(options(folders, folder, "--chunk_factors", "1", "3", "--max_wer", "0"))
+    code = main(options(folders, folder, "--chunk_factors", "3", "--max_wer", "0"))
     return code, folder, json.loads((folder / "figures.json").read_text())
 
 
@@ -84,7 +84,7 @@ def test_every_figure_is_there_and_says_where_it_comes_from(report):
     assert figures["backend"] == "cpu" and figures["device"] == "CPU, 1 thread"
     assert torch.__version__.startswith(figures["versions"]["torch"]) and figures["date"].startswith("20")
     assert figures["checkpoint"] == BUNDLED_CHECKPOINT.name
-    assert [mode["mode"] for mode in figures["modes"]] == ["offline", "stream n=1", "stream n=3"]
+    assert [mode["mode"] for mode in figures["modes"]] == ["offline", "stream n=3"]
     for mode in figures["modes"]:
         s = mode["summary"]
         assert s["token_accuracy"] == 100 and s["pcc"] > 0.999999 and s["max_error"] < 1e-5 and s["si_sdr_db"] > 80
@@ -110,7 +110,7 @@ def test_every_figure_is_there_and_says_where_it_comes_from(report):
     assert "stream n=3: WER against the text" in "".join(figures["missed"])
 
     lines = list(csv.DictReader((folder / "figures.csv").open()))
-    assert len(lines) == 3 * (2 + 1)
+    assert len(lines) == 2 * (2 + 1)
     for line in lines:
         assert line["backend"] == "cpu" and line["device"] and line["date"] and "torch=" in line["versions"]
     page = (folder / "report.html").read_text()

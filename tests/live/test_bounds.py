@@ -168,7 +168,7 @@ def test_more_unfinished_requests_than_files_may_be_open():
             sock.close()
     finally:
         process.terminate()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=600)
     assert len(err) < 1000
 
 

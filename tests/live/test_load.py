@@ -59,19 +59,19 @@ def beside_steady_streams(storm, seconds):
 
 
 def test_clients_that_come_and_go_half_of_them_in_a_frame():
-    beside_steady_streams(lambda url: come_and_go(url, 1000), 4)
+    beside_steady_streams(lambda url: come_and_go(url, 400), 4)
 
 
 def test_malformed_messages_over_the_wire():
-    codes = beside_steady_streams(lambda url: fuzz(url, 500, seed=1), 2)
-    assert sum(codes.values()) == 500
+    codes = beside_steady_streams(lambda url: fuzz(url, 200, seed=1), 2)
+    assert sum(codes.values()) == 200
     assert set(codes) <= set(CLOSE_CODES.values()) and len(codes) >= 5
 
 
-def test_ten_thousand_malformed_messages():
+def test_thousands_of_malformed_messages():
     """Through the parser: each is refused with a code, or is no worse than another right message."""
     refused = 0
-    for seed in range(10_000):
+    for seed in range(4000):
         for message in malformed(random.Random(seed)):
             try:
                 if isinstance(message, bytes):
@@ -83,7 +83,7 @@ def test_ten_thousand_malformed_messages():
             except ProtocolError as error:
                 assert error.close_code in CLOSE_CODES.values()
                 refused += 1
-    assert refused > 9000
+    assert refused > 3600
 
 
 async def all_storms(url):

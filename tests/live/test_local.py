@@ -592,7 +592,7 @@ def speak(sound, options, folder, seconds=3):
             if sum("level" in line for line in lines) == seconds:
                 break
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 0, "".join(lines) + err
     assert f"written: {recording}" in out
     samples, rate = soundfile.read(recording, dtype="float32")
@@ -660,7 +660,7 @@ def test_a_recording_is_kept_whatever_goes(sound, small, tmp_path, gone):
                 if is_expected and ("connecting again" in line or " is gone" in line) or "error" in line:
                     process.send_signal(signal.SIGINT)
                     break
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=600)
     assert f"written: {recording}" in out, "".join(lines) + err
     assert soundfile.info(recording).frames > 4000 and not list(tmp_path.glob("*.part*"))
     if gone in ("server", "sound"):

@@ -50,7 +50,7 @@ def test_it_starts_serves_and_ends(workers):
         with pytest.raises(ServerError, match="1012"):  # a restart, as far as it knows
             while True:
                 connection.receive(60)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=600)
         assert "Traceback" not in err and process.returncode in (0, 130, -signal.SIGINT)
     finally:
         process.kill()

@@ -27,7 +27,7 @@ def results(tmp_path):
 
 def timeline(results, file):
     command = [sys.executable, "tools/kernel_timeline.py", str(file), "--results", str(results.path)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
 
 
 def stamps(per_riscv):
@@ -47,7 +47,7 @@ def test_a_missing_recorder_is_told_in_one_line(tmp_path):
             env={"PATH": ""},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
         )
         assert process.returncode == 1
         assert process.stderr.startswith(message) and process.stderr.count("\n") == 1

@@ -19,7 +19,7 @@ from streaming.stream import ChunkedStream
 pytestmark = pytest.mark.slow
 
 TOLERANCE = 1e-5  # of the largest offline sample
-EXAMPLES = settings(max_examples=50)
+EXAMPLES = settings(max_examples=25)
 
 
 @given(
@@ -109,7 +109,7 @@ def test_each_stream_is_what_it_is_alone(engine, batch_size, chunk_factor, pipel
 
 
 @given(model=networks(), chunk_factor=st.integers(1, 3), batch_size=st.integers(1, 3))
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_any_network(engine, model, chunk_factor, batch_size):
     """Its weights make some of them amplify rounding; what is wrong by a sample is wrong altogether."""
     audio = speech("llvc", batch_size, min(2 * chunk_factor * model.config.chunk_len + 77, 3000))

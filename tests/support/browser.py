@@ -17,7 +17,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 NO_BROWSER = "needs a browser: apt-get install chromium, or Google Chrome on the PATH"
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "test_wavs" / "example.wav"
-DEADLINE_MS = 30_000
+DEADLINE_MS = 120_000
 ARGUMENTS = [
     "--use-fake-device-for-media-stream",
     f"--use-file-for-fake-audio-capture={EXAMPLE}",

@@ -62,8 +62,8 @@ def fill_by_rule(model):
     return model
 
 
-def load_arrays(name):
-    """All arrays of one configuration."""
+@cache
+def _arrays(name):
     stored = {}
     for path in sorted(FOLDER.glob(f"{name}.*npz"), key=lambda path: (len(path.name), path.name)):
         with np.load(path) as file:
@@ -72,6 +72,11 @@ def load_arrays(name):
     for key, value in stored.items():
         rows.setdefault(key.partition(":")[0], []).append(value)
     return {key: values[0] if key in stored else np.concatenate(values) for key, values in rows.items()}
+
+
+def load_arrays(name):
+    """All arrays of one configuration, of which no other test has these copies."""
+    return {key: value.copy() for key, value in _arrays(name).items()}
 
 
 def load_golden(name):

@@ -12,7 +12,7 @@ from live.clocked import ClockedServer
 from live.serve import bind
 from live.session import Service
 
-DEADLINE_S = 30
+DEADLINE_S = 120
 
 
 class LiveServer:
