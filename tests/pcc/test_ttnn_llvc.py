@@ -72,7 +72,7 @@ def test_stream_of_any_batch(device, case, measure, rung, make_network):
 @pytest.mark.parametrize("name", ["llvc", "llvc_nc", "readme_defaults"])
 def test_offline(device, name, measure, rung, make_network):
     model = golden(name).model
-    audio = speech(name, 1, 1900 if rung == "simulator" else 8000)
+    audio = speech(name, 1, {"simulator": 1900, "mock": 4500}.get(rung, 8000))
     tt_model = make_network(device, model)
     value = tt_model.convert(audio)
     measure("offline", (name, tt_model.offline_chunk_factor, 1), [value], [offline(model, audio)], NETWORK_PCC)
