@@ -10,7 +10,7 @@ from collections import deque
 
 import numpy as np
 
-from streaming.rings import Rings, ServerFull
+from streaming.rings import SAMPLE_SIZE, Rings, ServerFull
 
 from .protocol import ProtocolError
 
@@ -177,17 +177,22 @@ class Channel:
         return int(rings.late[place]), int(rings.failed[place]), int(rings.chunks_late[place])
 
     def push(self, samples):
-        """Takes samples [any length], no more than a file has room for. ProtocolError between end() and `ended`."""
+        """Takes samples [any length] or their bytes, no more than a file has room for.
+
+        ProtocolError between end() and `ended`.
+        """
         rings, place = self._rings, self._place
+        data = samples if isinstance(samples, bytes) else samples.tobytes()
+        count = len(data) // SAMPLE_SIZE
         if self.is_closed:
             return
         if self._is_ending:
             raise ProtocolError("bad_message", 'audio or an end behind "end"; wait for "ended"')
-        if len(samples) > (rings.max_push if self.is_live else rings.safe - rings.waiting(place)):
-            raise ValueError(f"{len(samples)} samples at a time are more than there is room for")
-        if len(samples) > self._largest:
-            rings.largest[place] = self._largest = len(samples)
-        rings.write(place, samples, self._front.clock())
+        if count > (rings.max_push if self.is_live else rings.safe - rings.waiting(place)):
+            raise ValueError(f"{count} samples at a time are more than there is room for")
+        if count > self._largest:
+            rings.largest[place] = self._largest = count
+        rings.write(place, data, self._front.clock())
         if rings.is_asleep[0] and rings.waiting(place) >= rings.window:
             self._wake()
 

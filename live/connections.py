@@ -190,7 +190,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(*arguments, **options)
         self._visit = self.app_state["visit"]
         self.app_state = {**self.app_state, "connection": self}
-        self._buffer = memoryview(bytearray(READ_SIZE))
+        self._buffer = bytearray(READ_SIZE)
         self._unread, self._needed = bytearray(), 0  # the beginning of a frame, and how long it will be at least
         self._frames = Rate(FRAMES_PER_S, FRAME_BURST)
         self._unproven = 0  # bytes read before the hello was found right; None behind that
@@ -259,26 +259,29 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def buffer_updated(self, count):
         if self._unproven is not None:
             self._unproven += count
-        data, start, frames = self._buffer[:count], 0, 0
+        data, start, frames, conn = self._buffer, 0, 0, self.conn
         if self._unread:
-            data = self._with_unread(data)
-        while start < len(data) and self.conn.parser_exc is None:
-            head, end = frame_bounds(data, start)
-            if end - head <= MAX_FRAME and end > len(data):
-                self._unread, self._needed = bytearray(data[start:]), end - start
+            data = self._with_unread(data[:count])
+            count = len(data)
+        while start < count and conn.parser_exc is None:
+            head, end = frame_bounds(data, start, count)
+            is_short = end - head <= MAX_FRAME
+            if end > count and is_short:
+                self._unread, self._needed = data[start:count], end - start
                 break
             frames += 1
-            is_plain = data[start] == BINARY and data[start + 1] & MASKED
-            if is_plain and end - head <= MAX_FRAME and self._stream and self.conn.current_size is None:
+            is_plain = is_short and data[start] == BINARY and data[start + 1] & MASKED
+            if is_plain and self._stream and conn.current_size is None:
                 message = apply_mask(data[head:end], data[head - 4 : head])
                 if self._until:
                     self.queue.put_nowait({"type": "websocket.receive", "bytes": message})
-                else:
-                    self._wait(self._stream.take(message))
+                elif seconds := self._stream.take(message):
+                    self._wait(seconds)
             else:
-                self.data_received(bytes(data[start:end]))
+                self.data_received(bytes(data[start : min(end, count)]))
             start = end
-        self._wait(self._frames.take(frames))
+        if seconds := self._frames.take(frames):
+            self._wait(seconds)
         if self._is_held:
             self.transport.pause_reading()
 
@@ -287,7 +290,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._unread += data
         if len(self._unread) < self._needed:
             return b""
-        data, self._unread = memoryview(self._unread), bytearray()
+        data, self._unread = self._unread, bytearray()
         return data
 
     def send_receive_event_to_app(self):
@@ -396,17 +399,19 @@ LENGTH_16, LENGTH_64 = struct.Struct("!H"), struct.Struct("!Q")
 BINARY, MASKED = 0x80 | Opcode.BINARY, 0x80  # the first byte of a binary message in one frame, a bit of the second
 
 
-def frame_bounds(data, start):
-    """Where the payload of the frame that begins at `start` begins and ends, as far as its head is there to say."""
+def frame_bounds(data, start, stop):
+    """Where the payload of the frame that begins at `start` begins and ends, as far as its head is there, before
+    `stop`, to say."""
     head = start + 2
-    if head > len(data):
+    if head > stop:
         return head, head
-    length = data[start + 1] & 0x7F
+    second = data[start + 1]
+    length = second & 0x7F
     if length >= 126:
         size = LENGTH_16 if length == 126 else LENGTH_64
         head += size.size
-        length = size.unpack_from(data, start + 2)[0] if head <= len(data) else 0
-    if data[start + 1] & MASKED:
+        length = size.unpack_from(data, start + 2)[0] if head <= stop else 0
+    if second & MASKED:
         head += 4
     return head, head + length
 

@@ -16,6 +16,7 @@ from streaming.rings import MAX_SAMPLE
 VERSION = 1
 MIN_RATE, MAX_RATE = 8000, 192000  # Hz
 FORMATS = {"f32": np.dtype("<f4"), "s16": np.dtype("<i2")}
+SAMPLE_SIZES = {name: dtype.itemsize for name, dtype in FORMATS.items()}  # bytes
 HELLO_MODES = ("live", "file")
 MIN_PACKET_MS, MAX_PACKET_MS = 13, 60
 FULL_SCALE_S16 = 32768
@@ -113,22 +114,25 @@ def _bytes(text):
     return text.encode("utf-8", "surrogatepass")
 
 
-def decode_pcm(data, hello):
-    """A binary message as float32 samples [k] in -1 .. 1. ProtocolError if it is not PCM as the hello announced."""
-    dtype = FORMATS[hello.format]
-    if len(data) > MAX_MESSAGE_S * hello.rate * dtype.itemsize:
+def check_pcm(data, hello):
+    """ProtocolError if a binary message is not PCM as the hello announced."""
+    size = SAMPLE_SIZES[hello.format]
+    if len(data) > MAX_MESSAGE_S * hello.rate * size:
         raise ProtocolError("too_large", f"a message of {len(data)} bytes; the limit is {MAX_MESSAGE_S:g} s of audio")
-    if len(data) % dtype.itemsize:
+    if len(data) % size:
         raise ProtocolError("odd_bytes", f"{len(data)} bytes are no whole number of {hello.format} samples")
-    samples = np.frombuffer(data, dtype)
-    if hello.format == "s16":
-        return samples.astype(np.float32) / FULL_SCALE_S16
-    if data[3::4].translate(None, SMALL):
+    if size == 4 and data[3::4].translate(None, SMALL):
         with np.errstate(invalid="ignore"):
-            is_audio = (np.abs(samples) <= MAX_SAMPLE).all()  # a NaN is not
+            is_audio = (np.abs(np.frombuffer(data, FORMATS["f32"])) <= MAX_SAMPLE).all()  # a NaN is not
         if not is_audio:
             raise ProtocolError("bad_samples", f"samples that are not finite, or beyond ±{MAX_SAMPLE:g}")
-    return samples
+
+
+def decode_pcm(data, hello):
+    """A binary message as float32 samples [k] in -1 .. 1. ProtocolError as check_pcm."""
+    check_pcm(data, hello)
+    samples = np.frombuffer(data, FORMATS[hello.format])
+    return samples.astype(np.float32) / FULL_SCALE_S16 if hello.format == "s16" else samples
 
 
 def encode_pcm(samples, format):

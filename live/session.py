@@ -6,6 +6,7 @@
 
 import asyncio
 import json
+import sys
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,11 +16,11 @@ import numpy as np
 from starlette.websockets import WebSocketDisconnect
 
 from audio.resampling import Resampler, resampling_delay
-from streaming.rings import Chunk, ServerFull
+from streaming.rings import SAMPLE_SIZE, Chunk, ServerFull
 
 from .access import Access
 from .channel import Front
-from .protocol import FORMATS, VERSION, ProtocolError, decode_pcm, encode_pcm, parse_hello, parse_json
+from .protocol import SAMPLE_SIZES, VERSION, ProtocolError, check_pcm, decode_pcm, encode_pcm, parse_hello, parse_json
 from .rate import Rate
 from .turns import Turns
 
@@ -118,6 +119,9 @@ class Session:
         self._hello = hello
         rate, network_rate = hello.rate, self._server.sample_rate
         self._down, self._up = Resampler(rate, network_rate), Resampler(network_rate, rate)
+        self._is_plain = hello.format == "f32" and rate == network_rate and sys.byteorder == "little"  # as the rings
+        self._is_live = hello.mode == "live"
+        self._sample_size = SAMPLE_SIZES[hello.format]
         self._chunks_a_message = max(1, int(hello.packet_ms / 1e3 / self._server.period + 1e-6))
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
@@ -150,7 +154,7 @@ class Session:
         try:
             self._send_json(self._welcome())
             # Little audio may pile up in the system, where nothing could be dropped, when a client reads slowly.
-            bytes_per_s = self._hello.rate * FORMATS[self._hello.format].itemsize
+            bytes_per_s = self._hello.rate * SAMPLE_SIZES[self._hello.format]
             self._connection.begin_stream(self, max(MIN_SEND_BUFFER, int(SEND_BUFFER_S * bytes_per_s)))
             await self._over
         finally:
@@ -191,19 +195,25 @@ class Session:
             self._heard = self._server.clock()
             self._bytes_received += len(message)
             if isinstance(message, bytes):
-                return self._take_audio(decode_pcm(message, self._hello))
+                return self._take_audio(message)
             self._obey(parse_json(message))
             return self._texts.take()
         except Exception as error:  # a ProtocolError or not, it ends this stream and no other
             self._end(error)
             return 0.0
 
-    def _take_audio(self, samples):
-        self._taken += len(samples)
-        self._channel.push(self._down.push(samples))
-        if self._hello.mode == "live":
+    def _take_audio(self, message):
+        count = len(message) // self._sample_size
+        if self._is_plain:
+            check_pcm(message, self._hello)
+            samples = message
+        else:
+            samples = self._down.push(decode_pcm(message, self._hello))
+        self._taken += count
+        self._channel.push(samples)
+        if self._is_live:
             self._service.turns.gather(self._server.own_streams)
-            return self._seconds.take(len(samples) / self._hello.rate)
+            return self._seconds.take(count / self._hello.rate)
         self._waits_for_room = not self._channel.has_room
         return float("inf") if self._waits_for_room else 0.0
 
@@ -230,9 +240,10 @@ class Session:
         if self._over.done():
             return
         try:
-            self._send_unsent()
+            if self._unsent:
+                self._send_unsent()
             if self._connection.writable.is_set():
-                self._unsent.extend(self._channel.read())
+                self._unsent += self._channel.read()
                 self._send_unsent()
         except Exception as error:
             self._end(error)
@@ -264,8 +275,12 @@ class Session:
     def _send_packet(self):
         if self._packet:
             packet, self._packet = self._packet, []
-            samples = packet[0].samples if len(packet) == 1 else np.concatenate([chunk.samples for chunk in packet])
-            self._send_audio(self._up.push(samples))
+            data = packet[0].data if len(packet) == 1 else b"".join([chunk.data for chunk in packet])
+            if self._is_plain:
+                self._sent += len(data) // SAMPLE_SIZE
+                self._send(data)
+            else:
+                self._send_audio(self._up.push(np.frombuffer(data, np.float32)))
             now = self._server.clock()
             self._window += [(chunk.arrived, chunk.started, chunk.done, now) for chunk in packet]
 

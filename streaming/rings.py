@@ -26,6 +26,7 @@ CHUNK = np.dtype(
     [("position", "i8"), ("length", "i8"), ("late", "i8"), ("failed", "i8"), ("is_last", "i8")]
     + [("arrived", "f8"), ("started", "f8"), ("done", "f8")]
 )
+CHUNK_SIZE, SAMPLE_SIZE = CHUNK.itemsize, 4  # bytes
 unpack_chunk = struct.Struct("=5q3d").unpack_from
 
 
@@ -37,7 +38,7 @@ class Chunk(NamedTuple):
     """What came out of a stream at a time."""
 
     number: int  # of the place's chunks
-    samples: np.ndarray  # [k]
+    data: bytes  # of its samples
     position: int  # of the first sample
     length: int
     late: int  # samples of the place that were dropped so far because they were late,
@@ -46,6 +47,11 @@ class Chunk(NamedTuple):
     arrived: float  # when its last input sample came, its turn began, and it was done
     started: float
     done: float
+
+    @property
+    def samples(self):
+        """float32 [length]."""
+        return np.frombuffer(self.data, np.float32)
 
 
 class Rings:
@@ -78,7 +84,7 @@ class Rings:
         # fraction of what arrays do, and do not let go of the interpreter's lock.
         counters = self.begin, self.written, self.end, self.read_, self.taken, self.done
         self._begin, self._written, self._end, self._read, self._taken, self._done = map(memoryview, counters)
-        arrays = self._input, self.arrived, self.output, self.chunks.view(np.uint8)
+        arrays = self._input.view(np.uint8), self.arrived, self.output.view(np.uint8), self.chunks.view(np.uint8)
         self._ring, self._arrived, self._output, self._records = (memoryview(array.reshape(-1)) for array in arrays)
 
     def open(self, place):
@@ -98,18 +104,20 @@ class Rings:
         self._begin[place] = begin
         return begin
 
-    def write(self, place, samples, now=0.0):
-        """Puts float32 samples [k] that came now, no more than the ring has room for, behind those that are there."""
-        ring, row, count = self._ring, place * self._row, len(samples)
-        start = self._written[place]
-        at, end = start % self.capacity, row + self.capacity
-        head = self.capacity - at
-        if count <= head:
-            ring[row + at : row + at + count] = samples
+    def write(self, place, data, now=0.0):
+        """Puts the bytes of float32 samples that came now, no more than the ring has room for, behind those there."""
+        ring, size, start = self._ring, len(data), self._written[place]
+        at, count = start % self.capacity, size // SAMPLE_SIZE
+        row = place * self._row * SAMPLE_SIZE
+        begin, end = row + at * SAMPLE_SIZE, row + self.capacity * SAMPLE_SIZE
+        head = end - begin
+        if size <= head:
+            ring[begin : begin + size] = data
         else:
-            ring[row + at : end], ring[row : row + count - head] = samples[:head], samples[head:]
-        if at < self.lookahead_len or count > head:
-            ring[end : end + self.lookahead_len] = ring[row : row + self.lookahead_len]
+            ring[begin:end], ring[row : row + size - head] = data[:head], data[head:]
+        if at < self.lookahead_len or size > head:
+            lookahead = self.lookahead_len * SAMPLE_SIZE
+            ring[end : end + lookahead] = ring[row : row + lookahead]
         complete = start - self.lookahead_len
         self._complete(place, complete // self.chunk_len, (complete + count) // self.chunk_len, now)
         self._written[place] = start + count
@@ -143,10 +151,10 @@ class Rings:
         begin, done, chunks = self._begin[place], self._done[place], []
         for number in range(max(self._read[place], done - most), done):
             slot = place * self.chunks_out + number % self.chunks_out
-            fields = unpack_chunk(self._records, slot * CHUNK.itemsize)
-            at = slot * self.chunk_len
-            samples = np.frombuffer(self._output[at : at + fields[1]].tobytes(), np.float32)
+            fields = unpack_chunk(self._records, slot * CHUNK_SIZE)
+            at = slot * self.chunk_len * SAMPLE_SIZE
+            data = self._output[at : at + fields[1] * SAMPLE_SIZE].tobytes()
             if fields[0] >= begin and self._done[place] - number < self.chunks_out:  # and not overwritten meanwhile
-                chunks.append(Chunk(number, samples, *fields))
+                chunks.append(Chunk._make((number, data, *fields)))
         self._read[place] = done
         return chunks

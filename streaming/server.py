@@ -126,7 +126,7 @@ class ServedStream(Closeable):
             ready = [self._take_ready()]
             while len(samples):
                 room = self._rings.capacity - self._rings.waiting(self._place)
-                self._rings.write(self._place, samples[:room])
+                self._rings.write(self._place, samples[:room].tobytes())
                 samples = samples[room:]
                 while self._server._is_due(self._place):
                     self._server.step()
