@@ -467,6 +467,8 @@ def test_audio_that_waits_in_the_browser(chromium, unburdened):
     with opened(chromium, unburdened.page, HOLD, bypass_csp=True) as page:
         press(page, "Start")
         status(page, SPEAKING)
+        # Before the first answer a second may be on its way.
+        page.wait_for_function("Number(document.querySelector('#delay-total').textContent) > 0")
         page.evaluate("hold(4 * 16000 * 0.26)")
         status(page, "The network is too slow")
         wait_until(lambda: unburdened.server.streams == 1, "the stream is open")
