@@ -36,7 +36,7 @@ DRAM_BYTES_PER_US = 288e3
 PCIE_BYTES_PER_US = 32e3
 
 # Of a round of the fused program, by its streams (with several the state is in DRAM): docs/PERF.md, by the estimate.
-ROUND_CYCLES = {1: 68_815, 2: 83_533, 4: 131_697}
+ROUND_CYCLES = {1: 68_229, 2: 81_983, 4: 129_034}
 CYCLES_MARGIN = (1, 2)
 TRANSFER_US = (5.0, 7.0)  # of a small transfer, each way
 
