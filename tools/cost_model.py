@@ -35,7 +35,7 @@ CYCLES_PER_TILE_PRODUCT = {"LoFi": 16, "HiFi2": 32, "HiFi3": 48, "HiFi4": 64}  #
 DRAM_BYTES_PER_US = 288e3
 PCIE_BYTES_PER_US = 32e3
 
-# Of a round of the fused program, by a group's streams, by the estimate (docs/PERF.md). Two pairs: of four groups at once.
+# Cycles of a round of the fused program, by a group's streams (docs/PERF.md); of four: with all four groups at work.
 ROUND_CYCLES = {1: 68_229, 2: 81_983, 4: 184_804}
 CYCLES_MARGIN = (1, 2)
 TRANSFER_US = (5.0, 7.0)  # of a small transfer, each way
