@@ -88,7 +88,7 @@ def run(args):
     gain = fitting_gain(list(zip(sources, before, strict=True)), sample_rate)
     folded = {**weights, WEIGHT: (gain * weights[WEIGHT].float()).to(weights[WEIGHT].dtype)}
     with replacing(args.out) as temporary:
-        safetensors.torch.save_file(folded, temporary)
+        temporary.write_bytes(safetensors.torch.save(folded))
     after = converted_files(Voice.load(args.out, args.config).model, sources)
     print("\n".join(rows([path.name for path in paths], sources, before, after, sample_rate)))
     print(f"gain {gain:.4f} ({20 * math.log10(gain):.2f} dB), written: {args.out}")

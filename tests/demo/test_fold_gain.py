@@ -36,6 +36,7 @@ def voice(tmp_path):
 
 def test_it_is_as_loud_as_what_goes_in_on_average(tmp_path, voice, capsys):
     assert main(voice) == 0
+    assert (tmp_path / "out.safetensors").stat().st_mode == (tmp_path / "small.json").stat().st_mode  # as other files
     config, old = load_golden("small").model.config, safetensors.torch.load_file(tmp_path / "small.safetensors")
     new = safetensors.torch.load_file(tmp_path / "out.safetensors")
     assert [name for name in old if not torch.equal(old[name], new[name])] == [WEIGHT]
