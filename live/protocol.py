@@ -121,7 +121,7 @@ def check_pcm(data, hello):
         raise ProtocolError("too_large", f"a message of {len(data)} bytes; the limit is {MAX_MESSAGE_S:g} s of audio")
     if len(data) % size:
         raise ProtocolError("odd_bytes", f"{len(data)} bytes are no whole number of {hello.format} samples")
-    if size == 4 and data[3::4].translate(None, SMALL):
+    if hello.format == "f32" and data[3::4].translate(None, SMALL):
         with np.errstate(invalid="ignore"):
             is_audio = (np.abs(np.frombuffer(data, FORMATS["f32"])) <= MAX_SAMPLE).all()  # a NaN is not
         if not is_audio:

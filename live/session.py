@@ -144,7 +144,7 @@ class Session:
         if self._server.is_draining:
             raise ProtocolError("draining", "this server is about to end and takes no new streams; connect again")
         try:
-            self._channel = self._server.open(hello.mode == "live", self.flush)
+            self._channel = self._server.open(self._is_live, self.flush)
         except ServerFull as error:
             raise ProtocolError("full", str(error)) from None
         self._timer = self._loop.call_later(STATISTICS_S, self._watch)
@@ -154,7 +154,7 @@ class Session:
         try:
             self._send_json(self._welcome())
             # Little audio may pile up in the system, where nothing could be dropped, when a client reads slowly.
-            bytes_per_s = self._hello.rate * SAMPLE_SIZES[self._hello.format]
+            bytes_per_s = self._hello.rate * self._sample_size
             self._connection.begin_stream(self, max(MIN_SEND_BUFFER, int(SEND_BUFFER_S * bytes_per_s)))
             await self._over
         finally:
