@@ -8,7 +8,7 @@ python tools/kernel_cycles.py --recorder FOLDER [CASE ...]
 
 FOLDER holds a module `cycles` that runs ttnn on a cycle-approximate simulator: setup(), called before ttnn is imported,
 and record(name), a context whose `launches` say of every program its `cycles` and whether it is `unfinished`. It is no
-part of this repository. A case takes minutes, so what was measured stays in --results until the kernels change.
+part of this repository. A case takes minutes, so what was measured stays in --results until the program changes.
 
 The simulator charges the least cost that is documented, and there is neither dispatch nor a host: all figures are
 floors. They do not depend on values, so weights are random, samples are zeros and the results are not looked at.
@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from demo.program import exit_code  # noqa: E402
 
+PROGRAM = ROOT / "tt/fused/program.py"
 KERNELS = ROOT / "tt/fused/kernels"
 CONFIG = ROOT / "experiments/llvc/config.json"
 RESULTS = ROOT / "generated/kernel_cycles.json"
@@ -89,11 +90,11 @@ CASES = {
 
 
 class Results:
-    """What was measured, by case, in a file that belongs to one version of the kernels."""
+    """What was measured, by case, in a file that belongs to one version of the program."""
 
     def __init__(self, path):
         self.path = path
-        sources = b"".join(file.read_bytes() for file in sorted(KERNELS.iterdir()))
+        sources = b"".join(file.read_bytes() for file in [*sorted(KERNELS.iterdir()), PROGRAM])
         self.kernels = hashlib.sha256(sources).hexdigest()
         known = json.loads(path.read_text()) if path.exists() else {}
         self.cases = known.get("cases", {}) if known.get("kernels") == self.kernels else {}

@@ -267,6 +267,7 @@ def test_fused_kernels_are_compiled_again_where_a_header_alone_has_changed(rung,
 def test_what_the_cores_are_told(device, rung, ttnn):
     """Sixteen streams on four groups of sixteen cores, two rows of the grid each: two lanes of two in a tile."""
     from support import golden_ops
+    from support.fused_golden import arguments_of
 
     if rung != "mock":
         pytest.skip("what is asked for is the same everywhere, and is seen on the mock device")
@@ -284,11 +285,10 @@ def test_what_the_cores_are_told(device, rung, ttnn):
             device.worker_core_from_logical_core(ttnn.CoreCoord(*corner))
             for corner in ((0, 2 * group), (7, 2 * group + 1))
         )
-        corners = [first.x, first.y, last.x, last.y]
         for core in range(16):
-            compute, exchange, state_ = (
-                list(kernel.runtime_args[core % 8][2 * group + core // 8]) for kernel in program.kernels
-            )
+            corners = [first.x, first.y, last.x, last.y] if core < 8 else [last.x, last.y, first.x, first.y]
+            of_core = arguments_of(program, 16 * group + core)
+            compute, exchange, state_ = (of_core[name] for name in ("compute", "exchange", "state"))
             assert compute[0] == core % 8 and len(compute) == 1 + 12 * (2 + 2 + 2 * 3)
             assert exchange == [core, *corners, counter, wave, buffers.samples.buffer_address(), 4 * group]
             page = 4 * group * 16
@@ -301,3 +301,7 @@ def test_what_the_cores_are_told(device, rung, ttnn):
         assert format_.page_size in (2048, 4096) and buffer.total_size % format_.page_size == 0
     for kernel in program.kernels:
         assert not kernel.defines and Path(kernel.kernel_source).is_file()
+    # Each half of a group shares on the NoC that leads to the other half, and has the other NoC for its state.
+    shares = [kernel for kernel in program.kernels if "exchange" in kernel.kernel_source]
+    assert [(kernel.config.noc.value, kernel.core_ranges.num_cores()) for kernel in shares] == [(0, 32), (1, 32)]
+    assert all(kernel.core_ranges.contains(ttnn.CoreCoord(7, 6 + kernel.config.noc.value)) for kernel in shares)

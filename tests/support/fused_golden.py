@@ -15,9 +15,11 @@ The state is memory: float32 copies of bfloat16 values, whose bits are the words
 
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+import ttnn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from tt.fused.layout import GRID_WIDTH
@@ -25,6 +27,7 @@ from tt.fused.program import SHARED
 
 TILE, FACE = 32, 16
 HALVES = 2
+KERNELS = ("compute", "exchange", "state")  # of a core
 EPSILON = 1e-5
 
 
@@ -247,8 +250,7 @@ def synthesize(group, decoded, e, features, stream):
 
 def fused_program(tensors, program):
     """The rule of ttnn.generic_op: what it leaves in each of its tensors, None for those that it does not change."""
-    compute, exchange, state_kernel = program.kernels
-    n = dict(compute.named_compile_time_args)
+    n = dict(program.kernels[0].named_compile_time_args)
     pages, constants, exact, *shared, scratch, state, samples = tensors
     is_whole = n["PARTS"] == sum(n[part] for part in ("FRONTEND", "ENCODER", "DECODER", "SYNTHESIS"))
     shared = {} if is_whole else {name: value.clone() for name, value in zip(SHARED, shared, strict=True)}
@@ -258,9 +260,11 @@ def fused_program(tensors, program):
     width = samples.shape[-1]
     pages, out = pages.reshape(-1, n["PAGE"]), samples.view(-1, width)
     for index in range(len(pages) // (per_group * n["WINDOWS"])):
-        decoder_columns, *prenet = zip(*_arguments(compute, index, cores), strict=True)
-        exchange_cores, *_, exchange_stream = zip(*_arguments(exchange, index, cores), strict=True)
-        state_cores, _, state_stream, _, state_page, _ = zip(*_arguments(state_kernel, index, cores), strict=True)
+        arguments = [arguments_of(program, index * cores + i) for i in range(cores)]
+        compute, exchange, state_kernel = (zip(*(of[name] for of in arguments), strict=True) for name in KERNELS)
+        decoder_columns, *prenet = compute
+        exchange_cores, *_, exchange_stream = exchange
+        state_cores, _, state_stream, _, state_page, _ = state_kernel
         if exchange_cores != state_cores or state_cores != tuple(range(cores)):
             raise ValueError("the cores of a group do not know their numbers")
         first_stream, state_page = _same(exchange_stream + state_stream), _same(state_page)
@@ -288,10 +292,18 @@ def fused_program(tensors, program):
     return [None, None, None, *(shared.get(name) for name in SHARED), None, state, samples]
 
 
-def _arguments(kernel, group, cores):
-    """A kernel's runtime arguments, core by core of a group."""
-    first = group * cores
-    return [list(kernel.runtime_args[i % GRID_WIDTH][i // GRID_WIDTH]) for i in range(first, first + cores)]
+def arguments_of(program, i):
+    """The runtime arguments of the i-th core's kernels, by name. ValueError if two want the same RISC-V or NoC."""
+    x, y = i % GRID_WIDTH, i // GRID_WIDTH
+    kernels = [kernel for kernel in program.kernels if kernel.core_ranges.contains(ttnn.CoreCoord(x, y))]
+    names = [Path(kernel.kernel_source).stem for kernel in kernels]
+    movers = [kernel.config for kernel in kernels if isinstance(kernel.config, ttnn.DataMovementConfigDescriptor)]
+    takes = [{mover.processor.value for mover in movers}, {mover.noc.value for mover in movers}]
+    if sorted(names) != sorted(KERNELS):
+        raise ValueError(f"core {i} runs {', '.join(names)}")
+    if takes != [{0, 1}, {0, 1}]:
+        raise ValueError(f"the two kernels that move data on core {i} do not have a RISC-V and a NoC each")
+    return {name: list(kernel.runtime_args[x][y]) for name, kernel in zip(names, kernels, strict=True)}
 
 
 def _same(values):

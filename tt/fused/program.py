@@ -61,6 +61,21 @@ def cores_of_groups(layout):
     return ttnn.CoreRangeSet([ttnn.CoreRange(ttnn.CoreCoord(0, 0), last)])
 
 
+def halves_of_groups(layout):
+    """The upper and the lower rows of all groups; a group of one row has no lower ones."""
+    rows = layout.cores // GRID_WIDTH
+    upper = -(-rows // 2)
+
+    def rows_of_groups(first, last):
+        corners = [
+            (ttnn.CoreCoord(0, group * rows + first), ttnn.CoreCoord(GRID_WIDTH - 1, group * rows + last))
+            for group in range(layout.groups)
+        ]
+        return ttnn.CoreRangeSet([ttnn.CoreRange(*pair) for pair in corners])
+
+    return rows_of_groups(0, upper - 1), rows_of_groups(upper, rows - 1) if upper < rows else ttnn.CoreRangeSet([])
+
+
 def columns(layout, rows):
     """The memory of `rows` rows on all cores of all groups, a tile column each."""
     shard = ttnn.ShardSpec(cores_of_groups(layout), [rows, TILE], ttnn.ShardOrientation.ROW_MAJOR)
@@ -129,16 +144,19 @@ def make_program(layout, tensors, rows, samples, prenet_blocks, clock_log=None):
     wave = scratch + layout.streams * n["SCRATCH_BYTES"]
     counter = wave + layout.streams * n["SAMPLES"] * 4
     device = tensors.constants.device()
+    upper, lower = halves_of_groups(layout)
     compute_args, exchange_args, state_args = [], [], []
     rows_of_cores = layout.cores // GRID_WIDTH
     for group in range(layout.groups):
         first_stream = group * layout.streams_per_group
         first = device.worker_core_from_logical_core(ttnn.CoreCoord(0, group * rows_of_cores))
         last = device.worker_core_from_logical_core(ttnn.CoreCoord(GRID_WIDTH - 1, (group + 1) * rows_of_cores - 1))
-        corners = [first.x, first.y, last.x, last.y]
         for i in range(layout.cores):
             core = ttnn.CoreCoord(i % GRID_WIDTH, group * rows_of_cores + i // GRID_WIDTH)
             compute_args.append((core, [layout.decoder_column(i), *prenet_blocks]))
+            corners = [first.x, first.y, last.x, last.y]
+            if lower.contains(core):  # where NoC 1 enters and where it leaves
+                corners = corners[2:] + corners[:2]
             exchange_args.append((core, [i, *corners, counter, wave, samples.buffer_address(), first_stream]))
             page = first_stream * layout.cores
             state = tensors.state.buffer_address()
@@ -150,26 +168,31 @@ def make_program(layout, tensors, rows, samples, prenet_blocks, clock_log=None):
         modes[n[name]] = ttnn.UnpackToDestMode.UnpackToDestFp32
     compute.unpack_to_dest_mode = modes
 
-    def kernel(name, config, runtime_args, *accessed):
+    def kernel(name, config, cores, runtime_args, *accessed):
         return ttnn.KernelDescriptor(
             kernel_source=str(KERNELS / name),
-            core_ranges=core_ranges,
+            core_ranges=cores,
             compile_time_args=[
                 arg for tensor in accessed for arg in ttnn.TensorAccessorArgs(tensor).get_compile_time_args()
             ],
             named_compile_time_args=list(n.items()),
             defines=[] if clock_log is None else [("CLOCK_LOG", str(clock_log))],
-            runtime_args=runtime_args,
+            runtime_args=[(core, args) for core, args in runtime_args if cores.contains(core)],
             config=config,
             compiler_include_paths=[str(KERNELS)],
         )
 
+    # Packets go right and down on NoC 0, left and up on NoC 1, round the edges of the chip. So each half of a group
+    # reaches the other one over a NoC of its own: going up on NoC 0 leads through the rows of all groups.
+    kernels = [kernel("compute.cpp", compute, core_ranges, compute_args)]
+    for cores, noc, other in ((upper, ttnn.NOC.NOC_0, ttnn.NOC.NOC_1), (lower, ttnn.NOC.NOC_1, ttnn.NOC.NOC_0)):
+        if not cores.empty():
+            exchange = ttnn.DataMovementConfigDescriptor(ttnn.DataMovementProcessor.RISCV_1, noc)
+            state = ttnn.DataMovementConfigDescriptor(ttnn.DataMovementProcessor.RISCV_0, other)
+            kernels.append(kernel("exchange.cpp", exchange, cores, exchange_args, samples))
+            kernels.append(kernel("state.cpp", state, cores, state_args, rows, tensors.state))
     return ttnn.ProgramDescriptor(
-        kernels=[
-            kernel("compute.cpp", compute, compute_args),
-            kernel("exchange.cpp", ttnn.ReaderConfigDescriptor(), exchange_args, samples),
-            kernel("state.cpp", ttnn.WriterConfigDescriptor(), state_args, rows, tensors.state),
-        ],
+        kernels=kernels,
         semaphores=[
             ttnn.SemaphoreDescriptor(id=i, core_ranges=core_ranges, initial_value=0) for i in range(layout.cores)
         ],
