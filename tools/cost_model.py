@@ -36,7 +36,7 @@ DRAM_BYTES_PER_US = 288e3
 PCIE_BYTES_PER_US = 32e3
 
 # Cycles of a round of the fused program, by a group's streams (docs/PERF.md); of four: with all four groups at work.
-ROUND_CYCLES = {1: 68_229, 2: 81_983, 4: 184_804}
+ROUND_CYCLES = {1: 67_243, 2: 80_057, 4: 148_791}
 CYCLES_MARGIN = (1, 2)
 TRANSFER_US = (5.0, 7.0)  # of a small transfer, each way
 
