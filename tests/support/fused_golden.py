@@ -7,7 +7,7 @@
 The constant tiles, the state, the samples and words of a window, and the program's arguments are all it knows; the
 numbers of tiles, words and places in the state are those that the kernels are told. So a weight in the wrong tile, a
 word at the wrong place or a ring that is off by one fails on the mock device too. All cores of a group are computed at
-once: tiles are [cores, 32, 32], what all cores gathered is [32, columns * 32]. Products are float32 and what is packed
+once: a stream's frames are [cores, 16, 32], half of a tile, what all cores gathered is [16, columns * 32]. Products are float32 and what is packed
 to bfloat16 is rounded; nothing of a Tensix core's arithmetic is imitated.
 
 The state is memory: float32 copies of bfloat16 values, whose bits are the words.
@@ -51,28 +51,27 @@ class Group:
     prenet: list  # words of the prenet's blocks
 
     def linear(self, tiles, at):
-        """Gathered tiles [32, inputs * 32] through the linear map at constant `at`: [cores, 32, 32]."""
+        """Gathered frames [16, inputs * 32] through the linear map at constant `at`: [cores, 16, 32]."""
         inputs = tiles.shape[1] // TILE
         weight = self.constants[:, at : at + inputs].flatten(1, 2)
-        return tiles @ weight + self.constants[:, at + inputs]
+        return tiles @ weight + self.constants[:, at + inputs, :FACE]
 
     def norm(self, values, mean, at):
-        """LayerNorm of values [cores, 32, 32], by the sums that the cores exchange."""
+        """LayerNorm of values [cores, 16, 32], by the sums that the cores exchange."""
         sums, squares = self.constants[:, mean], self.constants[:, mean + 1]
         cores = self.n["CORES"]
-        stats = torch.zeros(2 * cores, TILE)
-        stats[0::2], stats[1::2] = bf16(values).sum(2), bf16(values**2).sum(2)
+        stats = torch.stack((bf16(values).sum(2), bf16(values**2).sum(2)), dim=1).flatten(0, 1)
         stats = F.pad(stats, (0, 0, 0, 2 * TILE - 2 * cores))[:TILE]
-        minus_mean = (sums @ stats)[:, :1, :].transpose(1, 2)
-        variance = ((squares @ stats)[:, :1, :].transpose(1, 2) - minus_mean**2).clamp(min=0)
+        minus_mean = (sums[:, 0] @ stats)[..., None]
+        variance = ((squares[:, 0] @ stats)[..., None] - minus_mean**2).clamp(min=0)
         scale = (variance + EPSILON).rsqrt()
         diagonal, rows, bias = (self.constants[:, at + i] for i in range(3))
         scaled = bf16(bf16(values) @ diagonal)
-        return scaled * scale + minus_mean * scale * rows + bias[:, :1]
+        return scaled * scale + minus_mean * scale * rows[:, :FACE] + bias[:, :1]
 
 
 def gathered(tiles):
-    """Tiles of all cores [cores, 32, 32] side by side."""
+    """Frames of all cores [cores, 16, 32] side by side."""
     return tiles.transpose(0, 1).flatten(1)
 
 
@@ -110,7 +109,7 @@ class Stream:
             self.frames_at(offset, frames.shape[1]).copy_(frames.unflatten(2, (HALVES, FACE)).transpose(1, 2))
 
     def taps(self, layer, x):
-        """The input x [cores, 32, 32] of an encoder layer some frames earlier, for every tap; keeps it."""
+        """The input x [cores, 16, 32] of an encoder layer some frames earlier, for every tap; keeps it."""
         n = self.n
         frames, past = n["FRAMES"], n["TAPS"] << layer
         slots = -(-past // frames) + 1
@@ -134,7 +133,7 @@ class Stream:
 
 
 def frontend(group, page, stream):
-    """Samples of a window -> features [cores, 32, 32] that are relevant in their first FRAMES rows."""
+    """Samples of a window -> features [cores, 16, 32] that are relevant in their first FRAMES rows."""
     n = group.n
     length = n["PRENET_WIDTH"] * FACE
     rows = page[: n["FIELD"] + n["SAMPLES"]].unfold(0, length, n["NEW"])  # those of all cores, one below the other
@@ -161,7 +160,7 @@ def frontend(group, page, stream):
         x = _combined(n, n["PRENET_SKIP"], x, rows)
     samples = x[:, -n["NEW"] :].flatten()
     framed = samples.unfold(0, 3 * n["HOP"], n["HOP"])[: n["FRAMES"]]
-    framed = F.pad(framed, (0, 2 * TILE - framed.shape[1], 0, TILE - len(framed)))
+    framed = F.pad(framed, (0, 2 * TILE - framed.shape[1], 0, FACE - len(framed)))
     return F.relu(framed @ group.exact[:, n["IN_CONV"] : n["IN_CONV"] + 2].flatten(1, 2))
 
 
@@ -175,7 +174,7 @@ def _combined(n, how, y, x):
 
 
 def encode(group, features, stream):
-    """Features -> encoder output, both [cores, 32, 32]."""
+    """Features -> encoder output, both [cores, 16, 32]."""
     n, constants = group.n, group.constants
     residual = features
     for i in range(n["LAYERS"]):
@@ -191,7 +190,7 @@ def encode(group, features, stream):
 
 
 def decode(group, e, stream):
-    """Encoder output -> decoder output, both [cores, 32, 32]."""
+    """Encoder output -> decoder output, both [cores, 16, 32]."""
     n, constants = group.n, group.constants
     frames, past, columns = n["FRAMES"], n["PAST"], n["DEC_COLUMNS"]
     width, key_tiles = columns * TILE, 1 + n["PAST_TILES"]
@@ -331,7 +330,7 @@ def first_row(n, stream):
 
 
 class _Shared:
-    """What blocks hand over to each other, [cores, 32, 32] of a stream, of which the upper half counts, by name."""
+    """What blocks hand over to each other, [cores, 16, 32] of a stream, by name."""
 
     def __init__(self, n, shared, columns, stream):
         self.n, self.shared, self.columns, self.stream = n, shared, columns, stream
@@ -345,10 +344,10 @@ class _Shared:
         return rows.unflatten(1, (self.n["CORES"], TILE)).transpose(0, 1)
 
     def __getitem__(self, name):
-        return F.pad(self._rows(name), (0, 0, 0, TILE - FACE))
+        return self._rows(name).clone()
 
     def __setitem__(self, name, tiles):
-        self._rows(name).copy_(tiles[:, :FACE])
+        self._rows(name).copy_(tiles)
 
 
 def _tiles_of(tensor, columns, cores):
