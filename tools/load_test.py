@@ -31,6 +31,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from demo.program import exit_code  # noqa: E402
+from live.protocol import MAX_PACKET_MS, MIN_PACKET_MS  # noqa: E402
 from tools.null_server import GAIN  # noqa: E402
 from tools.storms import (  # noqa: E402
     AT_A_TIME,
@@ -57,13 +58,14 @@ CLIENT_STREAMS = 50  # of a process
 class Speaker:
     """One stream that costs little: a socket, frames made beforehand, and per message hardly more than a comparison.
 
-    Sends samples [N], packet by packet, `packets` of them over and over. Without a gain what comes back is kept as
-    `audio`; with one it is compared with that times the samples, and those that differ are counted as `wrong`.
+    Sends samples [N], `packet` of them in a message and `packets` messages over and over, and asks for as large ones.
+    Without a gain what comes back is kept as `audio`; with one it is compared with that times the samples, and those
+    that differ are counted as `wrong`.
     """
 
-    def __init__(self, url, samples, packets=None, gain=None):
-        self._frames = [frame(BINARY, samples[i : i + PACKET].tobytes()) for i in range(0, len(samples), PACKET)]
-        self.packets = packets or len(self._frames)
+    def __init__(self, url, samples, packets=None, gain=None, packet=PACKET):
+        self._frames = [frame(BINARY, samples[i : i + packet].tobytes()) for i in range(0, len(samples), packet)]
+        self.packet, self.packets = packet, packets or len(self._frames)
         self._expected = None if gain is None else 2 * (np.float32(gain) * samples).tobytes()
         self._sent_at, self.samples, self._buffer = [], 0, b""
         self.audio, self.latencies, self.statistics, self.is_over = [], [], [], False
@@ -74,7 +76,7 @@ class Speaker:
         while b"\r\n\r\n" not in self._buffer:
             self._buffer += self.socket.recv(65536)
         self._buffer = b""
-        self.socket.sendall(frame(TEXT, json.dumps(HELLO).encode()))
+        self.socket.sendall(frame(TEXT, json.dumps({**HELLO, "packet_ms": 1e3 * packet / RATE}).encode()))
         while not self._sent_at and not self.is_over:  # until the welcome
             self.read()
 
@@ -127,14 +129,14 @@ class Speaker:
     def _take_audio(self, message):
         position = self.samples + self.dropped
         self.samples += len(message) // 4
-        self.chunks += 1
+        self.chunks += -(-len(message) // (4 * PACKET))
         if self._expected is None:
             self.audio.append(np.frombuffer(message, np.float32))
         elif not self._expected.startswith(message, 4 * position % (len(self._expected) // 2)):
             self.wrong += len(message) // 4
-        packet = (self.samples + self.dropped + self._lookahead - 1) // PACKET + 1
-        if packet < len(self._sent_at):  # the tail does not wait for its chunk
-            self.latencies.append(1e3 * (time.perf_counter() - self._sent_at[packet]))
+        number = (self.samples + self.dropped + self._lookahead - 1) // self.packet + 1  # of the last one it waited for
+        if number < len(self._sent_at):  # the tail does not wait for its chunk
+            self.latencies.append(1e3 * (time.perf_counter() - self._sent_at[number]))
 
     def figures(self):
         names = ("latencies", "statistics", "samples", "wrong", "dropped", "late", "chunks")
@@ -147,10 +149,10 @@ def speak(speakers, begin):
     for number in by_file:
         poll.register(number, select.EPOLLIN)
     begin += time.perf_counter() - time.time()
-    turns, turn = len(speakers) * max(speaker.packets for speaker in speakers), 0
+    turns, turn, period = len(speakers) * max(speaker.packets for speaker in speakers), 0, speakers[0].packet / RATE
     while by_file:
         wait = 1.0
-        while turn < turns and (wait := begin + turn / len(speakers) * PACKET / RATE - time.perf_counter()) <= 0:
+        while turn < turns and (wait := begin + turn / len(speakers) * period - time.perf_counter()) <= 0:
             speakers[turn % len(speakers)].send()
             turn += 1
         for number, _ in poll.poll(max(0.001, wait)):
@@ -208,10 +210,11 @@ def cpu_s(pid):
 _speakers = []  # of this process
 
 
-def connect_speakers(url, numbers, packets, gain):
+def connect_speakers(url, numbers, seconds, gain, packet):
     speech, _ = soundfile.read(SPEECH, dtype="float32")
-    whole = np.resize(speech, len(speech) // PACKET * PACKET)
-    _speakers[:] = [Speaker(url, np.roll(whole, -4000 * number), packets, gain) for number in numbers]
+    whole = np.resize(speech, len(speech) // packet * packet)
+    packets = int(seconds * RATE / packet)
+    _speakers[:] = [Speaker(url, np.roll(whole, -4000 * number), packets, gain, packet) for number in numbers]
 
 
 def run_speakers(begin):
@@ -219,13 +222,13 @@ def run_speakers(begin):
     return [speaker.figures() for speaker in _speakers]
 
 
-def measure(url, pid, streams, seconds, gain):
+def measure(url, pid, streams, seconds, gain, packet):
     """Streams from processes of their own -> (figures of each, the server's CPU ms per second of audio: cpu_s)."""
     shares = [range(streams)[first :: -(-streams // CLIENT_STREAMS)] for first in range(-(-streams // CLIENT_STREAMS))]
     clients = [ProcessPoolExecutor(1, get_context("spawn")) for _ in shares]
     try:
-        packets = int(seconds * RATE / PACKET)
-        for ready in [c.submit(connect_speakers, url, s, packets, gain) for c, s in zip(clients, shares, strict=True)]:
+        pairs = zip(clients, shares, strict=True)
+        for ready in [c.submit(connect_speakers, url, share, seconds, gain, packet) for c, share in pairs]:
             ready.result()
         before = cpu_s(pid)
         results = [client.submit(run_speakers, time.time() + 0.5) for client in clients]
@@ -291,19 +294,28 @@ def main():
     )
     add("--engine_ms", type=float, default=3, help="that the null engine sleeps for a chunk")
     add("--against", metavar="DIR", help="measure the server of this checkout as well, in turn with this one's")
+    add(
+        "--packet_ms",
+        type=float,
+        default=MIN_PACKET_MS,
+        help="of audio in a message, each way; as many whole chunks as fit",
+    )
     add("--connects", type=int, default=1000, help="clients that come and go, half of them in a frame")
     add("--malformed", type=int, default=10000, help="malformed messages")
     add("--flood", type=float, default=10, help="seconds of each flood")
     add("--seed", type=int, default=1)
     add("options", nargs="*", help="of live.serve, behind --")
     args = parser.parse_args()
+    if not MIN_PACKET_MS <= args.packet_ms <= MAX_PACKET_MS:
+        parser.error(f"--packet_ms is from {MIN_PACKET_MS} to {MAX_PACKET_MS}")
+    packet = int(args.packet_ms / MIN_PACKET_MS + 1e-6) * PACKET
     null_ms, gain = (args.engine_ms, GAIN) if args.null_engine else (None, None)
     servers = [("this", ROOT, args.options)] + ([("other", Path(args.against).resolve(), [])] if args.against else [])
     print(HEAD)
     for streams in args.streams:
         for name, folder, options in servers:
             with server(streams, options, null_ms, folder) as (url, process):
-                print(row(name, *measure(url, process.pid, streams, args.seconds, gain)), flush=True)
+                print(row(name, *measure(url, process.pid, streams, args.seconds, gain, packet)), flush=True)
     if not args.null_engine:
         storms(args)
 
