@@ -7,8 +7,8 @@
 The constant tiles, the state, the samples and words of a window, and the program's arguments are all it knows; the
 numbers of tiles, words and places in the state are those that the kernels are told. So a weight in the wrong tile, a
 word at the wrong place or a ring that is off by one fails on the mock device too. All cores of a group are computed at
-once: a stream's frames are [cores, 16, 32], half of a tile, what all cores gathered is [16, columns * 32]. Products are float32 and what is packed
-to bfloat16 is rounded; nothing of a Tensix core's arithmetic is imitated.
+once: a stream's frames are [cores, 16, 32], half of a tile, what all cores gathered is [16, columns * 32]. Products are
+float32 and what is packed to bfloat16 is rounded; nothing of a Tensix core's arithmetic is imitated.
 
 The state is memory: float32 copies of bfloat16 values, whose bits are the words.
 """
