@@ -6,6 +6,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -111,3 +112,17 @@ def test_what_keeps_it_from_trying_is_one_line(mutants, repository, options, fil
     repository(**files)
     code, _, _, err = mutants(*options)
     assert code == 2 and err.startswith(f"error: {error}") and err.count("\n") == 1
+
+
+def test_this_repository_s_lists_are_up_to_date():
+    """Accepted lines stand where they stood; modules and their tests are there."""
+    pytest.importorskip("cosmic_ray", reason="is among the tests' packages")
+    import toml
+
+    from tools.mutants.__main__ import HERE, ROOT, check_equivalents
+
+    check_equivalents(toml.load(HERE / "equivalents.toml")["equivalent"], ROOT)
+    for pattern, command in toml.load(HERE / "modules.toml")["tests"].items():
+        assert any(ROOT.glob(pattern)), pattern
+        for path in command.partition(" -k ")[0].split():
+            assert Path(ROOT / path).exists(), f"{pattern}: {path}"
