@@ -267,7 +267,7 @@ def test_fused_kernels_are_compiled_again_where_a_header_alone_has_changed(rung,
 def test_what_the_cores_are_told(device, rung, ttnn):
     """Sixteen streams on four groups of sixteen cores, two rows of the grid each: two lanes of two in a tile."""
     from support import golden_ops
-    from support.fused_golden import arguments_of
+    from support.fused_golden import KERNELS, arguments_of
 
     if rung != "mock":
         pytest.skip("what is asked for is the same everywhere, and is seen on the mock device")
@@ -288,7 +288,7 @@ def test_what_the_cores_are_told(device, rung, ttnn):
         for core in range(16):
             corners = [first.x, first.y, last.x, last.y] if core < 8 else [last.x, last.y, first.x, first.y]
             of_core = arguments_of(program, 16 * group + core)
-            compute, exchange, state_ = (of_core[name] for name in ("compute", "exchange", "state"))
+            compute, exchange, state_ = (of_core[name] for name in KERNELS)
             assert compute[0] == core % 8 and len(compute) == 1 + 12 * (2 + 2 + 2 * 3)
             assert exchange == [core, *corners, counter, wave, buffers.samples.buffer_address(), 4 * group]
             page = 4 * group * 16

@@ -203,7 +203,7 @@ def decode(group, e, stream):
     def of_window(x, at):
         """This head's keys or values of a window, as they lie in the upper faces; keeps them without their shares."""
         nonlocal kept
-        own = bf16(x @ constants[:, at : at + columns].flatten(1, 2))[:, :FACE]
+        own = bf16(x @ constants[:, at : at + columns].flatten(1, 2))
         before = stream.past(kept, past)
         stream.keep(kept, torch.cat((before, own[:, :frames]), dim=1)[:, -past:])
         kept += past * 2 * TILE
@@ -344,7 +344,7 @@ class _Shared:
         return rows.unflatten(1, (self.n["CORES"], TILE)).transpose(0, 1)
 
     def __getitem__(self, name):
-        return self._rows(name).clone()
+        return self._rows(name)
 
     def __setitem__(self, name, tiles):
         self._rows(name).copy_(tiles)
