@@ -6,8 +6,8 @@
 
 WORLD (Morise et al., 2016) measures pitch and spectral envelope. The waveform itself is then changed rather than
 synthesised: a low voice goes up an octave by adding to each pitch period its copy half a period later, and the ratio of
-wanted to measured envelope is a minimum-phase filter. What comes out is better intelligible than WORLD's synthesis of
-the same pitch and envelope, and pitch periods begin where the source's do.
+wanted to measured envelope, with steady noise suppressed, is a minimum-phase filter. What comes out is better
+intelligible than WORLD's synthesis of the same pitch and envelope, and pitch periods begin where the source's do.
 """
 
 import json
@@ -27,7 +27,11 @@ FFT = 1024  # pyworld's own choice at this rate and pitch floor; leaves room for
 F0_RANGE = (65.0, 450.0)  # Hz
 COEFFICIENTS = 40  # of a cepstrum: formants, but not the harmonics or a room
 MAX_GAIN = 3.0  # nepers of amplitude, either way
+UNVOICED = 0.7  # share of a voiced frame's gains that others get: 1 lifts noise, 0 tears speech apart
 FADE = 7  # frames of 5 ms
+MAX_SUPPRESSION = 2.3  # nepers of amplitude: 20 dB
+NOISE_PERCENTILE, NOISE_BIAS = 8, 1.6  # of a bin's power over time; the mean of noise is that much above it
+POWER_FRAMES, GAIN_FRAMES = 9, 5  # over which power and suppression are smoothed
 # The pitch of women is some 1.7 times that of men, their formants some 1.16 times as high (Peterson and Barney, 1952).
 FORMANT_EXPONENT = 0.25
 
@@ -101,10 +105,12 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Speaker:
-    """median_f0 (Hz), and the cepstrum of the speaker's formants scaled as the target's ask."""
+    """median_f0 (Hz), the cepstrum of the speaker's formants scaled as the target's ask, and the power [bins] of the
+    steady noise in the recordings."""
 
     median_f0: float
     cepstrum: np.ndarray
+    noise: np.ndarray
 
     @classmethod
     def of(cls, analyses, voice):
@@ -117,7 +123,9 @@ class Speaker:
         peaks = voiced.max(axis=1)
         mean = voiced[peaks >= np.percentile(peaks, 30)].mean(axis=0)
         scaled = scale_formants(mean[None], voice.formant_ratio(median_f0))[0]
-        return cls(median_f0, np.fft.irfft(scaled)[:COEFFICIENTS])
+        power = np.concatenate([_smoothed(np.exp(a.spectrum), POWER_FRAMES) for a in analyses])
+        noise = NOISE_BIAS * np.percentile(power, NOISE_PERCENTILE, axis=0)
+        return cls(median_f0, np.fft.irfft(scaled)[:COEFFICIENTS], noise)
 
 
 def scale_formants(spectrum, ratio):
@@ -136,7 +144,8 @@ def to_target(analysis, speaker, voice):
     difference[-COEFFICIENTS + 1 :] = difference[COEFFICIENTS - 1 : 0 : -1]
     wanted = scale_formants(analysis.spectrum, voice.formant_ratio(speaker.median_f0)) + np.fft.rfft(difference).real
     gain = np.clip((wanted - analysis.spectrum) / 2, -MAX_GAIN, MAX_GAIN)
-    gain *= _share_of_voice(analysis.f0)[:, None]
+    gain *= UNVOICED + (1 - UNVOICED) * _share_of_voice(analysis.f0)[:, None]
+    gain += _suppression(analysis.spectrum, speaker.noise)
 
     x = analysis.samples
     y = _octave_up(x, analysis.f0) if speaker.median_f0 < voice.octave_below else x
@@ -145,9 +154,21 @@ def to_target(analysis, speaker, voice):
 
 
 def _share_of_voice(f0):
-    """How much of each frame [T] is voiced, 0 to 1, faded over FADE: gains of voiced speech make noise of the rest."""
+    """How much of each frame [T] is voiced, 0 to 1, faded over FADE."""
     fade = np.hanning(FADE + 2)[1:-1]
     return np.convolve(f0 > 0, fade / fade.sum())[FADE // 2 : FADE // 2 + len(f0)]
+
+
+def _suppression(spectrum, noise):
+    """The Wiener filter's log amplitude gain [T, bins] for log power [T, bins] in noise of power [bins]."""
+    share = np.maximum(1 - noise / _smoothed(np.exp(spectrum), POWER_FRAMES), 0)
+    return np.log(np.maximum(_smoothed(share, GAIN_FRAMES), np.exp(-MAX_SUPPRESSION)))
+
+
+def _smoothed(values, frames):
+    """The mean of values [T, bins] over so many frames around each."""
+    padded = np.pad(values, ((frames // 2, frames // 2), (0, 0)), "edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, frames, axis=0).mean(axis=-1)
 
 
 def _octave_up(x, f0):
