@@ -24,8 +24,10 @@ def profile_steps(training):
     for share in (0.0, 1.0) if options.adversarial else (0.0,):
         training.options = replace(options, adversarial=share)
         lines += _stages(training, _Clock(training.device))
+    stepped, training.options = training.options, replace(options, adversarial=0.0)
     lines += ["the network's blocks alone, forward and backward"]
     lines += [f"  {name:16} {ms:9.1f} ms" for name, ms in _blocks(training, _Clock(training.device))]
+    training.options = stepped
     kind = "cuda" if training.device.type == "cuda" else "cpu"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if kind == "cuda" else [])]
     with profile(activities=activities) as trace:
