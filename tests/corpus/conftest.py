@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 
-"""A Ray cluster of two nodes on the loopback interface, for all tests that need one."""
+"""A Ray cluster of two nodes on the loopback interface, and what the tests of corpora convert with."""
 
 import os
 from contextlib import nullcontext
@@ -25,9 +25,10 @@ def installed():
         pytest.importorskip(name, reason="run: make corpus", exc_type=ImportError)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(installed):
-    """ray.cluster_utils.Cluster, joined by this process: two nodes of one CPU each."""
+    """ray.cluster_utils.Cluster, joined by this process: two nodes of one CPU each. It takes a tenth of a core all the
+    time, so it does not outlive the file that needs it."""
     from ray.cluster_utils import Cluster
 
     from corpus.cluster import STORE_BYTES, import_ray
