@@ -76,9 +76,9 @@ class TargetVoice:
         Voices half an octave lower and more are raised by one; formants differ less than pitches do.
         """
         plain = cls(1.0, 0.0, 1.0, 0.0, ())  # leaves formants where they are
-        speaker = Speaker.of(analyses, plain)
-        cepstrum = tuple(round(float(value), 4) for value in speaker.cepstrum)
-        f0 = round(speaker.median_f0, 1)
+        median_f0, cepstrum = _pitch_and_formants(analyses, plain)
+        cepstrum = tuple(round(float(value), 4) for value in cepstrum)
+        f0 = round(median_f0, 1)
         return cls(f0, round(f0 / 2**0.5, 1), 1.0, FORMANT_EXPONENT, cepstrum)
 
     def formant_ratio(self, median_f0):
@@ -102,6 +102,11 @@ class Analysis:
         spectrum = pyworld.cheaptrick(samples, f0, times, SAMPLE_RATE, fft_size=FFT)
         return cls(samples, f0, np.log(spectrum))
 
+    @property
+    def power(self):
+        """Of the spectrum [T, FFT / 2 + 1], smoothed over POWER_FRAMES."""
+        return _smoothed(np.exp(self.spectrum), POWER_FRAMES)
+
 
 @dataclass(frozen=True)
 class Speaker:
@@ -115,17 +120,22 @@ class Speaker:
     @classmethod
     def of(cls, analyses, voice):
         """From one or more utterances. LLVCError if they hold no voiced speech."""
-        pitches = np.concatenate([a.f0[a.f0 > 0] for a in analyses])
-        if len(pitches) == 0:
-            raise LLVCError("no voiced speech")
-        median_f0 = float(np.median(pitches))
-        voiced = np.concatenate([a.spectrum[a.f0 > 0] for a in analyses])
-        peaks = voiced.max(axis=1)
-        mean = voiced[peaks >= np.percentile(peaks, 30)].mean(axis=0)
-        scaled = scale_formants(mean[None], voice.formant_ratio(median_f0))[0]
-        power = np.concatenate([_smoothed(np.exp(a.spectrum), POWER_FRAMES) for a in analyses])
+        power = np.concatenate([analysis.power for analysis in analyses])
         noise = NOISE_BIAS * np.percentile(power, NOISE_PERCENTILE, axis=0)
-        return cls(median_f0, np.fft.irfft(scaled)[:COEFFICIENTS], noise)
+        return cls(*_pitch_and_formants(analyses, voice), noise)
+
+
+def _pitch_and_formants(analyses, voice):
+    """A Speaker's median_f0 and cepstrum. LLVCError if there is no voiced speech."""
+    pitches = np.concatenate([a.f0[a.f0 > 0] for a in analyses])
+    if len(pitches) == 0:
+        raise LLVCError("no voiced speech")
+    median_f0 = float(np.median(pitches))
+    voiced = np.concatenate([a.spectrum[a.f0 > 0] for a in analyses])
+    peaks = voiced.max(axis=1)
+    mean = voiced[peaks >= np.percentile(peaks, 30)].mean(axis=0)
+    scaled = scale_formants(mean[None], voice.formant_ratio(median_f0))[0]
+    return median_f0, np.fft.irfft(scaled)[:COEFFICIENTS]
 
 
 def scale_formants(spectrum, ratio):
@@ -145,7 +155,7 @@ def to_target(analysis, speaker, voice):
     wanted = scale_formants(analysis.spectrum, voice.formant_ratio(speaker.median_f0)) + np.fft.rfft(difference).real
     gain = np.clip((wanted - analysis.spectrum) / 2, -MAX_GAIN, MAX_GAIN)
     gain *= UNVOICED + (1 - UNVOICED) * _share_of_voice(analysis.f0)[:, None]
-    gain += _suppression(analysis.spectrum, speaker.noise)
+    gain += _suppression(analysis.power, speaker.noise)
 
     x = analysis.samples
     y = _octave_up(x, analysis.f0) if speaker.median_f0 < voice.octave_below else x
@@ -159,9 +169,9 @@ def _share_of_voice(f0):
     return np.convolve(f0 > 0, fade / fade.sum())[FADE // 2 : FADE // 2 + len(f0)]
 
 
-def _suppression(spectrum, noise):
-    """The Wiener filter's log amplitude gain [T, bins] for log power [T, bins] in noise of power [bins]."""
-    share = np.maximum(1 - noise / _smoothed(np.exp(spectrum), POWER_FRAMES), 0)
+def _suppression(power, noise):
+    """The Wiener filter's log amplitude gain [T, bins] for power [T, bins] in noise of power [bins]."""
+    share = np.maximum(1 - noise / power, 0)
     return np.log(np.maximum(_smoothed(share, GAIN_FRAMES), np.exp(-MAX_SUPPRESSION)))
 
 
