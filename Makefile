@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 PYTHON_IN_VENV = .venv/bin/python
-PYTEST = OMP_NUM_THREADS=1 $(PYTHON_IN_VENV) -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 $(PYTHON_IN_VENV) -m pytest -q -n 4 --dist loadgroup --no-loadscope-reorder
 # what can be installed apart: the dependency groups of pyproject.toml
 PURPOSES = card live corpus evaluation training acceptance
 

@@ -29,6 +29,7 @@ def import_ray():
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_worker_niceness", "0")  # as nice as this process, not 15 more
+    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # workers without the actors' environment: no use
     os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # it kills workers for the memory that others take
     try:
         import pyarrow  # noqa: F401

@@ -30,6 +30,14 @@ def add_row(request, head, row):
     request.node.add_report_section("call", head, row)
 
 
+def pytest_collection_modifyitems(items):
+    """For parallel runs: a file's tests stay together, and one process has all that keep time, which take longest."""
+    items.sort(key=lambda item: "realtime" not in item.keywords)
+    for item in items:
+        group = "realtime" if "realtime" in item.keywords else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def ttnn():
     """The module. Tests that want it, and whatever imports it, ask for it here: to collect them takes no ttnn."""

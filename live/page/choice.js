@@ -18,8 +18,8 @@ export async function isVoice(file) {
 
 export class Choice {
   // `site` is site.json: whether there is a `server`, and the address of the browser's `voice`, or null. `server` is its
-  // engine. onChange is called when another engine is chosen, or this one changes, and again when it is measured: with
-  // `isReady`, and a `text` that says what happened.
+  // engine. onChange is called when an engine is chosen, or this one changes, and again when it is measured: with
+  // `isReady`, and a `text` that says what happened. choose() chooses the first one.
   constructor(site, server, onChange) {
     this.server = server;
     this.onChange = onChange;
@@ -41,7 +41,6 @@ export class Choice {
       if ($("voice").files.length) this.take($("voice").files[0]);
       $("voice").value = ""; // the same one can be chosen again
     };
-    this.choose();
   }
 
   get engine() {

@@ -4,6 +4,7 @@
 
 // The two engines as the page sees them. Each has
 //   worker          the address of its worker (sound.js says what one is told)
+//   isRemote        whether a network is in between
 //   opening         what is said until it is there; overloaded: while it cannot keep up
 //   open(rate)      the message that opens it for a sound at `rate` Hz
 //   convert(samples, rate, signal, onProgress)   a whole sound: { converted, lost }, the samples in the other voice and how
@@ -19,6 +20,7 @@ export class Server {
   // `token` gives the token, "" for none.
   constructor(token) {
     this.worker = new URL("link-worker.js", import.meta.url);
+    this.isRemote = true;
     this.opening = "Connecting …";
     this.overloaded = "The server is overloaded: it drops what is late.";
     this.token = token;
@@ -49,6 +51,7 @@ export class Browser {
   // `voice` is an address or a File (runtime.js).
   constructor(voice) {
     this.worker = new URL("step-worker.js", import.meta.url);
+    this.isRemote = false;
     this.opening = "Loading the voice …";
     this.overloaded = "This browser is too slow: what is late is dropped. Longer chunks take less of its time.";
     this.voice = voice;

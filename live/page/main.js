@@ -25,7 +25,7 @@ const monitors = [new Monitor($("spectrogram-in"), $("meter-in")), new Monitor($
 let choice; // of the engine
 let conversation = null; // while the visitor wants to speak, and until its last sample came
 let held = false;
-let known; // of the conversation: see tables.js
+let known; // of the conversation, the last one's when there is none: see tables.js
 
 // Starting and stopping.
 
@@ -34,7 +34,7 @@ $("start").onclick = () => (conversation ? conversation.end() : start());
 function start(note = null) {
   if (!window.isSecureContext || !navigator.mediaDevices) return say(INSECURE, true);
   if (!window.AudioWorkletNode) return say(OLD_BROWSER, true);
-  known = { droppedThere: 0, droppedHere: 0 };
+  forget();
   conversation = new Conversation(choice.engine, wishes, { ready, status: say, engine: onEngine, closed }, note);
   $("start").textContent = "Stop";
   conversation.start();
@@ -85,6 +85,12 @@ function onEngine(message) {
     showPlayers($("recording-players"), message.dry, message.wet, message.rate, "recording");
     $("recording").hidden = false;
   }
+}
+
+function forget() {
+  known = { isRemote: choice.engine.isRemote, droppedThere: 0, droppedHere: 0 };
+  showFacts($("facts"), known);
+  showTheDelay();
 }
 
 function showTheDelay() {
@@ -195,6 +201,7 @@ async function openEngines() {
   try {
     const site = await (await fetch("site.json")).json();
     choice = new Choice(site, new Server(() => $("token").value), changeEngine);
+    choice.choose();
     // Where there is none the page starts with a network only.
     if (!site.server) navigator.serviceWorker?.register("service-worker.js", { updateViaCache: "none" }).catch(() => {});
   } catch (error) {
@@ -205,6 +212,7 @@ async function openEngines() {
 function changeEngine(isReady, text) {
   if (text) isSpeaking = conversation !== null;
   conversation?.close(text);
+  forget();
   $("start").disabled = !isReady;
   if (isReady && isSpeaking) start(text);
   if (isReady) isSpeaking = false;

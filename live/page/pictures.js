@@ -7,7 +7,9 @@
 const FLOOR_DB = -95;
 const TOP_DB = -25;
 const COLUMNS = 480;
-const STILL_MS = 250; // between pictures for those who want little motion
+// Between pictures: as fast on any screen, and seldom for those who want little motion.
+const PICTURE_MS = 30;
+const STILL_MS = 250;
 
 export function makeAnalyser(context) {
   return new AnalyserNode(context, {
@@ -23,19 +25,11 @@ export class Monitor {
     this.canvas = canvas;
     this.meter = meter;
     this.analyser = null;
-    const still = matchMedia("(prefers-reduced-motion: reduce)");
-    let last = 0;
-    const draw = (now) => {
-      if (this.analyser && (!still.matches || now - last > STILL_MS)) {
-        last = now;
-        this.draw();
-      }
-      requestAnimationFrame(draw);
-    };
-    requestAnimationFrame(draw);
+    this.still = matchMedia("(prefers-reduced-motion: reduce)");
   }
 
   watch(analyser) {
+    cancelAnimationFrame(this.request);
     this.analyser = analyser;
     if (!analyser) return this.meter.style.removeProperty("transform");
     this.bins = new Uint8Array(analyser.frequencyBinCount);
@@ -46,6 +40,16 @@ export class Monitor {
     this.canvas.height = this.height;
     this.picture = this.canvas.getContext("2d");
     this.column = this.picture.createImageData(2, this.height);
+    this.drawn = 0;
+    this.follow(performance.now());
+  }
+
+  follow(now) {
+    if (now - this.drawn >= (this.still.matches ? STILL_MS : PICTURE_MS)) {
+      this.drawn = now;
+      this.draw();
+    }
+    this.request = requestAnimationFrame((time) => this.follow(time));
   }
 
   draw() {

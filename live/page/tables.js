@@ -20,53 +20,63 @@ function fill(body, entries) {
   );
 }
 
-// `known` has the engine's `welcome` and `statistics`, the playback worklet's `playback` figures, `roundTrip` in ms, and
-// samples `droppedThere`, `droppedHere`.
-export function showDelay(total, body, voice, { welcome, statistics, playback, roundTrip, droppedThere, droppedHere }) {
-  if (!playback?.delay || !welcome || !voice) {
-    total.textContent = "–";
-    return fill(body, []);
-  }
-  const { context } = voice;
-  const inputDevice = 1000 * (voice.track?.getSettings().latency ?? 0);
-  const outputDevice = 1000 * (context.outputLatency || context.baseLatency || 0);
-  const packet = (1000 * 128 * Math.ceil((0.008 * context.sampleRate) / 128 - 1e-9)) / context.sampleRate;
-  const parts = [
-    ["Microphone, as the browser says", inputDevice],
-    ["Capture buffer", packet],
-    ...(roundTrip === undefined ? [] : [["Network round trip", roundTrip]]),
-    ["Chunk: filling it, and its turn", welcome.algorithmic_ms + (statistics?.wait_ms?.p50 ?? 0)],
-    ["Computing", statistics?.compute_ms?.p50 ?? 0],
-    ["Resampling", welcome.resampling_ms],
-    ["Playback buffer", playback.buffered],
-  ];
-  const known = parts.slice(1).reduce((sum, [, ms]) => sum + ms, 0);
-  parts.push(["Threads and timers: the measured rest", playback.delay - known]);
-  parts.push(["Loudspeaker, as the browser says", outputDevice]);
-  total.textContent = (inputDevice + playback.delay + outputDevice).toFixed(0);
-  const ms = (samples) => `${((1000 * samples) / context.sampleRate).toFixed(0)} ms`;
+const UNKNOWN = "–";
+const show = (value, digits = 1) => (value === undefined ? UNKNOWN : `${value.toFixed(digits)} ms`);
+
+// `known` has `isRemote` of the engine (engines.js), its `welcome` and `statistics`, the playback worklet's `playback`
+// figures, `roundTrip` in ms, and samples `droppedThere`, `droppedHere`. What is not known yet has its row from the start:
+// no control moves while somebody reaches for it.
+export function showDelay(total, body, voice, known) {
+  const { isRemote, playback, droppedThere, droppedHere } = known;
+  const delay = playback?.delay && known.welcome && voice ? measured(voice, known) : {};
+  const ms = (samples) => show(delay.total && (1000 * samples) / voice.context.sampleRate, 0);
+  total.textContent = delay.total?.toFixed(0) ?? UNKNOWN;
   fill(body, [
-    ...parts.map(([name, value]) => [name, `${value.toFixed(1)} ms`]),
-    ["Playback buffer's target", `${playback.target.toFixed(0)} ms`],
-    ["Underruns", playback.underruns],
+    ["Microphone, as the browser says", show(delay.microphone)],
+    ["Capture buffer", show(delay.capture)],
+    ...(isRemote ? [["Network round trip", show(delay.roundTrip)]] : []),
+    ["Chunk: filling it, and its turn", show(delay.chunk)],
+    ["Computing", show(delay.computing)],
+    ["Resampling", show(delay.resampling)],
+    ["Playback buffer", show(delay.playback)],
+    ["Threads and timers: the measured rest", show(delay.rest)],
+    ["Loudspeaker, as the browser says", show(delay.loudspeaker)],
+    ["Playback buffer's target", show(delay.total && playback.target, 0)],
+    ["Underruns", delay.total ? playback.underruns : UNKNOWN],
     ["Dropped by the engine: it was late", ms(droppedThere)],
-    ...(roundTrip === undefined ? [] : [["Dropped here: the network was too slow", ms(droppedHere)]]),
-    ["Skipped to shorten the delay", `${playback.skipped.toFixed(0)} ms`],
+    ...(isRemote ? [["Dropped here: the network was too slow", ms(droppedHere)]] : []),
+    ["Skipped to shorten the delay", show(delay.total && playback.skipped, 0)],
   ]);
 }
 
-export function showFacts(body, { welcome, statistics }) {
+// The parts of the delay from mouth to ear, and their total, in ms.
+function measured({ context, track }, { welcome, statistics, playback, roundTrip }) {
+  const microphone = 1000 * (track?.getSettings().latency ?? 0);
+  const loudspeaker = 1000 * (context.outputLatency || context.baseLatency || 0);
+  const capture = (1000 * 128 * Math.ceil((0.008 * context.sampleRate) / 128 - 1e-9)) / context.sampleRate;
+  const chunk = welcome.algorithmic_ms + (statistics?.wait_ms?.p50 ?? 0);
+  const computing = statistics?.compute_ms?.p50 ?? 0;
+  const resampling = welcome.resampling_ms;
+  const known = capture + (roundTrip ?? 0) + chunk + computing + resampling + playback.buffered;
+  return {
+    microphone, capture, roundTrip, chunk, computing, resampling, loudspeaker, playback: playback.buffered,
+    rest: playback.delay - known, total: microphone + playback.delay + loudspeaker,
+  };
+}
+
+export function showFacts(body, { isRemote, welcome, statistics }) {
   const s = statistics ?? {};
-  const ms = (figures) => (figures ? `${figures.p50.toFixed(1)} / ${figures.p95.toFixed(1)} ms` : "–");
+  const ms = (figures) => (figures ? `${figures.p50.toFixed(1)} / ${figures.p95.toFixed(1)} ms` : UNKNOWN);
+  const told = (tell) => (welcome ? tell(welcome) : UNKNOWN);
   fill(body, [
-    ["Voice", welcome.voice],
-    ["Runs on", `${welcome.backend} (${welcome.device})`],
-    ["Chunk", `${welcome.chunk_ms.toFixed(0)} ms at ${welcome.network_rate / 1000} kHz`],
-    ...(welcome.places ? [["Streams", `${s.streams ?? welcome.streams} of ${welcome.places}`]] : []),
+    ["Voice", told(({ voice }) => voice)],
+    ["Runs on", told(({ backend, device }) => `${backend} (${device})`)],
+    ["Chunk", told(({ chunk_ms, network_rate }) => `${chunk_ms.toFixed(0)} ms at ${network_rate / 1000} kHz`)],
+    ...(isRemote ? [["Streams", told(({ streams, places }) => `${s.streams ?? streams} of ${places}`)]] : []),
     ["Computing, p50 / p95", ms(s.compute_ms)],
     ["Last sample in to audio out, p50 / p95", ms(s.server_ms)],
-    ["Waiting", `${(s.queue_ms ?? 0).toFixed(0)} ms`],
-    ["Late chunks", s.late ?? 0],
+    ["Waiting", told(() => `${(s.queue_ms ?? 0).toFixed(0)} ms`)],
+    ["Late chunks", told(() => s.late ?? 0)],
   ]);
 }
 

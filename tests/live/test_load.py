@@ -19,7 +19,7 @@ from live.protocol import CLOSE_CODES, MAX_RATE, Hello, ProtocolError, decode_pc
 from tools.load_test import load
 from tools.storms import AT_A_TIME, FLOODS, come_and_go, flood, fuzz, malformed, unfinished
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.realtime]
 
 STEADY = 4  # streams
 SPEECH = np.random.default_rng(0).uniform(-0.5, 0.5, 20000).astype(np.float32)

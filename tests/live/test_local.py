@@ -36,7 +36,7 @@ from live.ring import PlaybackBuffer, Ring
 from reference.errors import LLVCError
 from streaming.torch_engine import TorchEngine
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.realtime]
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "test_wavs" / "example.wav"

@@ -34,7 +34,7 @@ from support.scripted_server import WELCOME, ScriptedServer, echo
 from live.client import Connection
 from streaming.torch_engine import TorchEngine
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=NO_BROWSER)]
+pytestmark = [pytest.mark.slow, pytest.mark.realtime, pytest.mark.skipif(CHROMIUM is None, reason=NO_BROWSER)]
 
 PAGE = Path(__file__).resolve().parents[2] / "live" / "page"
 GOLDEN = load_golden("small")
@@ -150,6 +150,22 @@ def test_what_the_page_gets_is_what_it_sent_converted(page, live, tmp_path):
     assert np.abs(sent).max() > 0.3 * np.abs(heard).max()  # the microphone was heard
     assert np.abs(got - offline(sent)).max() < 1e-4
     wait_until(lambda: live.server.streams == 0, "the place is free")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_control_moves_under_a_finger(chromium, live, width):
+    """Not when a conversation begins, its figures come, and it ends: a click would miss what it was meant for."""
+    tops = """Array.from(document.querySelectorAll("button, input, select"), (control) => [
+      control.id, Math.round(control.getBoundingClientRect().top + scrollY)])"""
+    with opened(chromium, live.page, bypass_csp=True, viewport={"width": width, "height": 800}) as page:
+        before = page.evaluate(tops)
+        press(page, "Start")
+        status(page, SPEAKING)
+        page.wait_for_function("Number(document.querySelector('#delay-total').textContent) > 0")
+        while_speaking = page.evaluate(tops)
+        press(page, "Stop")
+        status(page, "Stopped.")
+        assert len(before) > 15 and page.evaluate(tops) == while_speaking == before
 
 
 def test_controls_while_speaking(page, live):

@@ -35,6 +35,7 @@ from streaming.torch_engine import TorchEngine
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.realtime,
     pytest.mark.skipif(CHROMIUM is None, reason=NO_BROWSER),
     pytest.mark.skipif(not has_runtime(), reason="run: make page (onnxruntime-web)"),
 ]
