@@ -400,6 +400,16 @@ def test_garbage_from_the_server(chromium):
         status(page, SPEAKING)
 
 
+# All that the status said, however briefly.
+SAID = """
+  window.said = [];
+  addEventListener("DOMContentLoaded", () => {
+    const status = document.getElementById("status");
+    new MutationObserver(() => said.push(status.textContent)).observe(status, { childList: true });
+  });
+"""
+
+
 @pytest.mark.parametrize("says", ["nothing", "pongs"])
 def test_a_server_that_goes_silent(chromium, says):
     async def stream(websocket, k):
@@ -411,9 +421,9 @@ def test_a_server_that_goes_silent(chromium, says):
             if '"ping"' in (message.get("text") or ""):
                 await websocket.send_text(message["text"].replace("ping", "pong"))
 
-    with ScriptedServer(PAGE, stream) as server, opened(chromium, server.page) as page:
+    with ScriptedServer(PAGE, stream) as server, opened(chromium, server.page, SAID, bypass_csp=True) as page:
         press(page, "Start")
-        status(page, "does not answer; connecting again")
+        page.wait_for_function("said.some((text) => text.includes('does not answer; connecting again'))")
         status(page, SPEAKING)
 
 

@@ -88,6 +88,13 @@ def _queue(cq_id):
     return queue
 
 
+# Values as a tensor of the device holds them, in memory of their own.
+ROUNDED = {
+    ttnn.bfloat16: lambda value: value.bfloat16().float(),
+    ttnn.float32: lambda value: value.to(torch.float32, copy=True),
+}
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where a tensor stands: all that is left of it when its Python object is gone."""
@@ -114,12 +121,10 @@ class _Place:
         return value[tuple(map(slice, self.shape))]  # a view of the first rows and columns
 
     def write(self, chip, value):
-        value = value.reshape(self.shape).float()
-        if self.dtype == ttnn.bfloat16:
-            value = value.bfloat16().float()
-        elif self.dtype != ttnn.float32:
+        if self.dtype not in ROUNDED:
             raise NotImplementedError(f"no rounding to {self.dtype}")
-        _memory.values.setdefault(self.key, [None] * _memory.chips)[chip] = value.clone()
+        value = ROUNDED[self.dtype](value.reshape(self.shape))
+        _memory.values.setdefault(self.key, [None] * _memory.chips)[chip] = value
 
 
 @dataclass(frozen=True)
