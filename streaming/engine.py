@@ -28,7 +28,7 @@ def checked_samples(samples, shape):
         samples = np.array(samples, dtype=samples.dtype.newbyteorder("="), order="C")
     try:
         samples = torch.as_tensor(samples)
-    except (TypeError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"samples must be floating-point numbers in -1 .. 1 ({error})") from None
     if not samples.is_floating_point():
         raise ValueError(f"samples must be floating-point numbers in -1 .. 1, not {samples.dtype}")

@@ -238,8 +238,10 @@ def test_wrong_calls(engine):
         for shape in ((2,), (1, 10), (3, 10), (2, 1, 10)):
             with pytest.raises(ValueError, match=r"samples must have the shape \[2, any length\]"):
                 s.push(torch.zeros(shape))
-        with pytest.raises(ValueError, match="floating-point"):
-            s.push(torch.zeros(2, 10, dtype=torch.int16))
+        ragged = [[0.1, 0.2], [0.3]]
+        for wrong in (torch.zeros(2, 10, dtype=torch.int16), np.array(["sound"]), "sound", None, ragged):
+            with pytest.raises(ValueError, match="must be floating-point numbers"):
+                s.push(wrong)
         assert s.push(torch.full((2, 1), 1000.0)).shape == (2, 0)  # the most that is taken
         s.reset()
         for value in ("nan", "inf", "-inf"):
