@@ -30,7 +30,7 @@ MARKERS = {
     "card": "rung 4: a device test, on a card",
     "fused": "a device test of the fused kernels",
     "slow": "takes more than some ten seconds: make quick leaves it out",
-    "realtime": "what it starts keeps time (a browser, a sound system, many clients): one at a time, from the start on",
+    "realtime": "what it starts keeps time (a browser, a sound system, many clients): one at a time, before all others",
     "xdist_group": "the tests that one process takes in a parallel run",
     # As in tt-metal's pytest.ini.
     "models_performance_bare_metal": "measures end-to-end speed on a card",

@@ -24,7 +24,6 @@ export class Monitor {
   constructor(canvas, meter) {
     this.canvas = canvas;
     this.meter = meter;
-    this.analyser = null;
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
   }
 

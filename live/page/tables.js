@@ -27,9 +27,8 @@ const show = (value, digits = 1) => (value === undefined ? UNKNOWN : `${value.to
 // figures, `roundTrip` in ms, and samples `droppedThere`, `droppedHere`. What is not known yet has its row from the start:
 // no control moves while somebody reaches for it.
 export function showDelay(total, body, voice, known) {
-  const { isRemote, playback, droppedThere, droppedHere } = known;
-  const delay = playback?.delay && known.welcome && voice ? measured(voice, known) : {};
-  const ms = (samples) => show(delay.total && (1000 * samples) / voice.context.sampleRate, 0);
+  const { isRemote } = known;
+  const delay = known.playback?.delay && known.welcome && voice ? measured(voice, known) : {};
   total.textContent = delay.total?.toFixed(0) ?? UNKNOWN;
   fill(body, [
     ["Microphone, as the browser says", show(delay.microphone)],
@@ -38,29 +37,32 @@ export function showDelay(total, body, voice, known) {
     ["Chunk: filling it, and its turn", show(delay.chunk)],
     ["Computing", show(delay.computing)],
     ["Resampling", show(delay.resampling)],
-    ["Playback buffer", show(delay.playback)],
+    ["Playback buffer", show(delay.buffered)],
     ["Threads and timers: the measured rest", show(delay.rest)],
     ["Loudspeaker, as the browser says", show(delay.loudspeaker)],
-    ["Playback buffer's target", show(delay.total && playback.target, 0)],
-    ["Underruns", delay.total ? playback.underruns : UNKNOWN],
-    ["Dropped by the engine: it was late", ms(droppedThere)],
-    ...(isRemote ? [["Dropped here: the network was too slow", ms(droppedHere)]] : []),
-    ["Skipped to shorten the delay", show(delay.total && playback.skipped, 0)],
+    ["Playback buffer's target", show(delay.target, 0)],
+    ["Underruns", delay.underruns ?? UNKNOWN],
+    ["Dropped by the engine: it was late", show(delay.droppedThere, 0)],
+    ...(isRemote ? [["Dropped here: the network was too slow", show(delay.droppedHere, 0)]] : []),
+    ["Skipped to shorten the delay", show(delay.skipped, 0)],
   ]);
 }
 
-// The parts of the delay from mouth to ear, and their total, in ms.
-function measured({ context, track }, { welcome, statistics, playback, roundTrip }) {
+// The parts of the delay from mouth to ear, their total, and what was dropped, in ms; and the number of underruns.
+function measured({ context, track }, { welcome, statistics, playback, roundTrip, droppedThere, droppedHere }) {
+  const ms = (samples) => (1000 * samples) / context.sampleRate;
+  const { buffered, target, underruns, skipped } = playback;
   const microphone = 1000 * (track?.getSettings().latency ?? 0);
   const loudspeaker = 1000 * (context.outputLatency || context.baseLatency || 0);
-  const capture = (1000 * 128 * Math.ceil((0.008 * context.sampleRate) / 128 - 1e-9)) / context.sampleRate;
+  const capture = ms(128 * Math.ceil((0.008 * context.sampleRate) / 128 - 1e-9));
   const chunk = welcome.algorithmic_ms + (statistics?.wait_ms?.p50 ?? 0);
   const computing = statistics?.compute_ms?.p50 ?? 0;
   const resampling = welcome.resampling_ms;
-  const known = capture + (roundTrip ?? 0) + chunk + computing + resampling + playback.buffered;
+  const known = capture + (roundTrip ?? 0) + chunk + computing + resampling + buffered;
   return {
-    microphone, capture, roundTrip, chunk, computing, resampling, loudspeaker, playback: playback.buffered,
-    rest: playback.delay - known, total: microphone + playback.delay + loudspeaker,
+    microphone, capture, roundTrip, chunk, computing, resampling, buffered, rest: playback.delay - known, loudspeaker,
+    total: microphone + playback.delay + loudspeaker,
+    target, underruns, skipped, droppedThere: ms(droppedThere), droppedHere: ms(droppedHere),
   };
 }
 
